@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Encodes chunks: finds tables that groups of chunks share, and takes the cheapest method for each. */
+#include <string.h>
+
+#include "bytes.h"
+#include "checksum.h"
+#include "classes.h"
+#include "errors.h"
+#include "static_body.h"
+
+#define SAMPLES_LOG2 13       /* a histogram looks at about 8192 values: 8 in every 128 of a full chunk */
+#define MAX_SAMPLE_STEP 16    /* costs 0.0016 bit a value against the exact one, saves half of the time */
+#define SMALL_VALUES 8192u    /* below this a fitted table may cost more than it saves */
+#define NO_GROUP UINT32_MAX
+/* A table of its own: TABLE record 16 + 36 bytes, again 4 + 36 in the page; in 1/256 bit. */
+#define TABLE_COST ((uint64_t)(92 * 8) << 8)
+
+typedef struct {
+    znl_static_encode_scratch body;
+    znl_choose_scratch choose;
+    uint32_t counts[ZNL_MAX_SYMBOL_VALUES];
+    uint32_t group_counts[ZNL_MAX_SYMBOL_VALUES];
+    uint32_t merged_counts[ZNL_MAX_SYMBOL_VALUES];
+    znl_freq_table group_tables[]; /* chunk_count of them, then as many u32: the group of each chunk */
+} encode_scratch;
+
+size_t znl_encode_scratch_nbytes(size_t chunk_count)
+{
+    return sizeof(encode_scratch) + chunk_count * (sizeof(znl_freq_table) + sizeof(uint32_t)) + 64;
+}
+
+static int is_constant(const uint8_t *in, size_t in_nbytes, size_t width)
+{
+    return in_nbytes % width == 0 && memcmp(in, in + width, in_nbytes - width) == 0;
+}
+
+/* Methods that need no table: sets constant or raw and returns 1, or leaves the chunk to the coder. */
+static int encode_trivially(const znl_layout *layout, znl_chunk *chunk)
+{
+    chunk->body_offset = chunk->body_nbytes = 0;
+    chunk->table_count = chunk->unit_shift = 0;
+    if (chunk->source_nbytes >= layout->width &&
+        is_constant(chunk->source, chunk->source_nbytes, layout->width)) {
+        memcpy(chunk->body, chunk->source, layout->width);
+        chunk->method = ZNL_METHOD_CONSTANT;
+        chunk->body_nbytes = layout->width;
+        return 1;
+    }
+    chunk->method = ZNL_METHOD_RAW;
+    const size_t value_count = chunk->source_nbytes / layout->width;
+    return chunk->source_nbytes % layout->width || value_count < ZNL_MIN_STATIC_VALUES ||
+           value_count > ZNL_MAX_STATIC_VALUES;
+}
+
+static int wants_classes(const znl_layout *layout, const znl_chunk *chunk)
+{
+    const size_t value_count = chunk->source_nbytes / layout->width;
+    return (chunk->is_joined || value_count < SMALL_VALUES) &&
+           value_count / ZNL_BLOCK_VALUES <= ZNL_CHOOSE_MAX_UNITS;
+}
+
+/* Sampled counts of a chunk, scaled up to its size. */
+static void count_chunk(const znl_kernels *kernels, const znl_layout *layout, const znl_chunk *chunk,
+                        uint32_t *counts)
+{
+    const size_t value_count = chunk->source_nbytes / layout->width;
+    size_t step = value_count >> SAMPLES_LOG2;
+    step = step < 1 ? 1 : step > MAX_SAMPLE_STEP ? MAX_SAMPLE_STEP : step;
+    kernels->histogram(layout, chunk->source, value_count, step, counts);
+    for (unsigned v = 0; v < 1u << layout->symbol_bits; v++) counts[v] *= (uint32_t)step;
+}
+
+/* Cut the chunks into groups with one table each: a chunk joins the group before it when a common table
+ * costs less than two. Returns the number of groups. */
+static uint32_t group_chunks(const znl_kernels *kernels, const znl_layout *layout, const znl_chunk *chunks,
+                             size_t chunk_count, encode_scratch *scratch, uint32_t *group_of)
+{
+    const unsigned bits = layout->symbol_bits;
+    uint32_t groups = 0;
+    uint64_t group_cost = 0;
+    for (size_t i = 0; i < chunk_count; i++) {
+        if (group_of[i] == NO_GROUP) continue;
+        znl_freq_table own, merged;
+        count_chunk(kernels, layout, &chunks[i], scratch->counts);
+        znl_table_fit(scratch->counts, bits, &own);
+        const uint64_t own_cost = znl_table_cost(&own, scratch->counts, bits);
+        if (groups) {
+            for (unsigned v = 0; v < 1u << bits; v++)
+                scratch->merged_counts[v] = scratch->group_counts[v] + scratch->counts[v];
+            znl_table_fit(scratch->merged_counts, bits, &merged);
+            const uint64_t merged_cost = znl_table_cost(&merged, scratch->merged_counts, bits);
+            if (merged_cost <= group_cost + own_cost + TABLE_COST) {
+                memcpy(scratch->group_counts, scratch->merged_counts, sizeof scratch->merged_counts);
+                scratch->group_tables[groups - 1] = merged;
+                group_cost = merged_cost;
+                group_of[i] = groups - 1;
+                continue;
+            }
+        }
+        memcpy(scratch->group_counts, scratch->counts, sizeof scratch->counts);
+        scratch->group_tables[groups] = own;
+        group_cost = own_cost;
+        group_of[i] = groups++;
+    }
+    return groups;
+}
+
+static void write_table(const znl_freq_table *table, znl_table *wire)
+{
+    wire->nbytes = (uint32_t)znl_table_write(table, wire->bytes);
+    wire->name = znl_xxh3_64_scalar(wire->bytes, wire->nbytes) | ZNL_TABLE_NAME_BIT;
+}
+
+/* Encode a small or joined chunk: universal tables by unit, or one table fitted to it, whichever is cheaper.
+ * Returns 1 when it uses a new table, which it writes to `wire`. */
+static int encode_by_classes(const znl_kernels *kernels, const znl_layout *layout, znl_chunk *chunk,
+                             encode_scratch *scratch, znl_table *wire)
+{
+    const unsigned bits = layout->symbol_bits;
+    const size_t coded_count = chunk->source_nbytes / layout->width / ZNL_BLOCK_VALUES * ZNL_BLOCK_VALUES;
+    znl_freq_table tables[ZNL_MAX_TABLES];
+    znl_class_choice choice;
+    znl_static_split(kernels, layout, chunk, &scratch->body);
+    znl_choose_classes(scratch->body.symbols, coded_count, bits, &scratch->choose, scratch->body.classes,
+                       &choice);
+    memset(scratch->counts, 0, sizeof *scratch->counts << bits);
+    for (size_t i = 0; i < coded_count; i++) scratch->counts[scratch->body.symbols[i]]++;
+    znl_table_fit(scratch->counts, bits, &tables[0]);
+    const int fitted = znl_table_cost(&tables[0], scratch->counts, bits) + TABLE_COST < choice.cost;
+    if (fitted) {
+        write_table(&tables[0], wire);
+        chunk->table_count = 1;
+        chunk->tables[0] = wire->name;
+    } else {
+        chunk->table_count = (uint8_t)choice.table_count;
+        chunk->unit_shift = choice.table_count > 1 ? ZNL_UNIT_SHIFT_SMALL : 0;
+        for (unsigned t = 0; t < choice.table_count; t++) {
+            const unsigned reference = choice.references[t];
+            chunk->tables[t] = reference;
+            znl_table_universal(reference >> ZNL_UNIVERSAL_BASE_BITS,
+                                reference & ((1u << ZNL_UNIVERSAL_BASE_BITS) - 1), &tables[t]);
+        }
+    }
+    if (znl_static_encode(kernels, layout, tables, chunk, &scratch->body) != ZNL_OK) return 0;
+    chunk->method = ZNL_METHOD_STATIC;
+    return fitted;
+}
+
+/* Encode a chunk with its group's table, or leave it raw. */
+static void encode_by_group(const znl_kernels *kernels, const znl_layout *layout, const znl_freq_table *table,
+                            uint64_t name, znl_chunk *chunk, encode_scratch *scratch)
+{
+    znl_static_split(kernels, layout, chunk, &scratch->body);
+    chunk->table_count = 1;
+    chunk->tables[0] = name;
+    if (znl_static_encode(kernels, layout, table, chunk, &scratch->body) == ZNL_OK)
+        chunk->method = ZNL_METHOD_STATIC;
+}
+
+int64_t znl_encode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, znl_table *tables,
+                          uint8_t *scratch_bytes, size_t scratch_nbytes)
+{
+    znl_kernels kernels;
+    const int status = znl_kernels_init(&kernels, isa);
+    if (status != ZNL_OK) return status;
+    if (scratch_nbytes < znl_encode_scratch_nbytes(chunk_count)) return ZNL_E_NO_ROOM;
+    encode_scratch *scratch = (encode_scratch *)(((uintptr_t)scratch_bytes + 63) & ~(uintptr_t)63);
+    uint32_t *group_of = (uint32_t *)(scratch->group_tables + chunk_count);
+    for (size_t i = 0; i < chunk_count; i++) {
+        znl_chunk *chunk = &chunks[i];
+        const znl_layout *layout = znl_layout_of(chunk->dtype);
+        if (!layout || chunk->dtype != chunks[0].dtype || chunk->source_nbytes == 0) return ZNL_E_BAD_CALL;
+        if (chunk->body_room < chunk->source_nbytes ||
+            chunk->body_room - chunk->source_nbytes < ZNL_BODY_SLACK_NBYTES)
+            return ZNL_E_NO_ROOM;
+        chunk->status = ZNL_OK;
+        chunk->checksum = kernels.xxh3_64(chunk->source, chunk->source_nbytes);
+        group_of[i] = encode_trivially(layout, chunk) || wants_classes(layout, chunk) ? NO_GROUP : 0;
+    }
+    if (chunk_count == 0) return 0;
+    const znl_layout *layout = znl_layout_of(chunks[0].dtype);
+    const uint32_t groups = group_chunks(&kernels, layout, chunks, chunk_count, scratch, group_of);
+    for (uint32_t g = 0; g < groups; g++) write_table(&scratch->group_tables[g], &tables[g]);
+    int64_t table_count = groups;
+    for (size_t i = 0; i < chunk_count; i++) {
+        znl_chunk *chunk = &chunks[i];
+        if (group_of[i] != NO_GROUP)
+            encode_by_group(&kernels, layout, &scratch->group_tables[group_of[i]], tables[group_of[i]].name,
+                            chunk, scratch);
+        else if (!encode_trivially(layout, chunk))
+            table_count += encode_by_classes(&kernels, layout, chunk, scratch, &tables[table_count]);
+        if (chunk->method == ZNL_METHOD_RAW) chunk->table_count = chunk->unit_shift = 0;
+    }
+    return table_count;
+}

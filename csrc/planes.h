@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Values <-> symbol values, byte planes and bit plane (docs/format.md, sections 5.1 and 5.4). */
+#ifndef ZNL_PLANES_H
+#define ZNL_PLANES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "layout.h"
+
+/* Count symbol values of the first 8 of every 8 * step values.
+ *
+ * in        value_count values
+ * counts    out, 1 << symbol_bits entries, set (not added to)
+ * returns   the number of values counted
+ */
+typedef size_t znl_histogram_fn(const znl_layout *layout, const uint8_t *in, size_t value_count, size_t step,
+                                uint32_t *counts);
+
+/* Split block_count blocks of 64 values.
+ *
+ * in        block_count * 64 values
+ * symbols   out, block_count * 64 symbol values
+ * raw       out, znl_raw_nbytes(layout, block_count) bytes: byte planes, then the bit plane
+ */
+typedef void znl_split_fn(const znl_layout *layout, const uint8_t *in, size_t block_count, uint16_t *symbols,
+                          uint8_t *raw);
+
+/* Merge blocks first_block .. first_block + block_count, the first one at the start of a superblock.
+ *
+ * symbols     symbol values from first_block on
+ * planes      the byte planes of the whole chunk, `plane_nbytes` each (0 planes: not read)
+ * bit_plane   the bit plane from first_block on
+ * out         values from first_block on
+ * returns     ZNL_OK, or ZNL_E_BAD_PADDING when bits of absent blocks are set
+ */
+typedef int znl_merge_fn(const znl_layout *layout, const uint16_t *symbols, const uint8_t *planes,
+                         size_t plane_nbytes, size_t first_block, size_t block_count,
+                         const uint8_t *bit_plane, uint8_t *out);
+
+znl_histogram_fn znl_histogram_scalar;
+znl_split_fn znl_split_scalar;
+znl_merge_fn znl_merge_scalar;
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The body of a static chunk: where its sections lie (docs/format.md, section 5.2). */
+#ifndef ZNL_STATIC_BODY_H
+#define ZNL_STATIC_BODY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels.h"
+#include "layout.h"
+
+typedef struct {
+    size_t coded_count; /* C: values coded, whole blocks */
+    size_t block_count;
+    unsigned lane_count;
+    size_t counts_nbytes, map_nbytes;
+    size_t raw_nbytes;   /* R: the whole raw section */
+    size_t state_nbytes; /* D: the part of it that travels in the states */
+    size_t tail_nbytes;
+} znl_static_shape;
+
+static inline znl_static_shape znl_static_shape_of(const znl_layout *layout, size_t value_count,
+                                                   unsigned table_count, unsigned unit_shift)
+{
+    znl_static_shape shape;
+    shape.lane_count = znl_lane_count(value_count);
+    shape.block_count = value_count / ZNL_BLOCK_VALUES;
+    shape.coded_count = shape.block_count * ZNL_BLOCK_VALUES;
+    shape.counts_nbytes = shape.lane_count == ZNL_WIDE_LANES ? 8 : 4;
+    shape.map_nbytes = znl_class_map_nbytes(shape.coded_count, table_count, unit_shift);
+    shape.raw_nbytes = znl_raw_nbytes(layout, shape.block_count);
+    shape.state_nbytes = znl_state_nbytes(shape.raw_nbytes, shape.lane_count);
+    shape.tail_nbytes = (value_count - shape.coded_count) * layout->width;
+    return shape;
+}
+
+/* Working memory of the encoder for one chunk. */
+typedef struct {
+    znl_encode_model models[ZNL_MAX_TABLES];
+    uint16_t symbols[ZNL_MAX_STATIC_VALUES];
+    uint8_t classes[ZNL_MAX_UNITS];
+    uint32_t patches[ZNL_MAX_STATIC_VALUES / 8 + ZNL_BLOCK_VALUES]; /* more would not pay */
+} znl_static_encode_scratch;
+
+/* Split the values of a chunk: symbol values to scratch, the raw section to the end of the body's room.
+ * body_room must be at least source_nbytes + ZNL_BODY_SLACK_NBYTES. */
+void znl_static_split(const znl_kernels *kernels, const znl_layout *layout, const znl_chunk *chunk,
+                      znl_static_encode_scratch *scratch);
+
+/* Code what znl_static_split left, with chunk->table_count tables and scratch->classes, and put the body
+ * together. Sets body_offset and body_nbytes. Returns ZNL_OK, or ZNL_E_NO_ROOM when it would not be smaller
+ * than the source. */
+int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout, const znl_freq_table *tables,
+                      znl_chunk *chunk, znl_static_encode_scratch *scratch);
+
+/* Working memory of the decoder for one chunk. */
+typedef struct {
+    znl_decode_model models[ZNL_MAX_TABLES];
+    uint16_t symbols[ZNL_MAX_STATIC_VALUES];
+    uint8_t classes[ZNL_MAX_UNITS];
+    uint8_t plane_tail[4 * ZNL_BLOCK_VALUES * 8]; /* the superblocks that the states complete */
+} znl_static_decode_scratch;
+
+/* Decode a static body of the tables given into chunk->source. Returns ZNL_OK or an error code. */
+int znl_static_decode(const znl_kernels *kernels, const znl_layout *layout, const znl_freq_table *tables,
+                      const znl_chunk *chunk, znl_static_decode_scratch *scratch);
+
+#endif

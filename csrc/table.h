@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frequency tables of 32 symbols: fit to a histogram, cost, wire form, alias slots. */
+#ifndef ZNL_TABLE_H
+#define ZNL_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format.h"
+
+typedef struct {
+    uint16_t base;                        /* symbol s stands for (base + s) mod 2^S ... */
+    uint16_t has_zero;                    /* ... but symbol 31 for 0 when this is 1 */
+    uint16_t frequency[ZNL_SYMBOL_COUNT]; /* each at least 1, sum ZNL_TABLE_SIZE */
+} znl_freq_table;
+
+/* Bucket b owns slots 128 b ..: r < threshold belongs to symbol b with index r, the others to symbol alias
+ * with index r + shift. */
+typedef struct {
+    uint8_t threshold[ZNL_SYMBOL_COUNT];
+    uint8_t alias[ZNL_SYMBOL_COUNT];
+    int16_t shift[ZNL_SYMBOL_COUNT];
+} znl_alias;
+
+/* Fit a table to counts of symbol values, counts[0 .. 1 << symbol_bits). */
+void znl_table_fit(const uint32_t *counts, unsigned symbol_bits, znl_freq_table *table);
+
+/* The universal table of a shape (below 16) and a base. */
+void znl_table_universal(unsigned shape, unsigned base, znl_freq_table *table);
+
+/* Cost of coding `counts` with a table, in 1/256 bit: code lengths, and 32 bits for every patch. */
+uint64_t znl_table_cost(const znl_freq_table *table, const uint32_t *counts, unsigned symbol_bits);
+
+/* Code length of a symbol of this frequency (1 to 4095), in 1/256 bit, rounded down. */
+unsigned znl_code_length(unsigned frequency);
+
+/* The symbol that stands for a symbol value, or ZNL_SYMBOL_COUNT when none does. */
+static inline unsigned znl_table_symbol(const znl_freq_table *table, unsigned value, unsigned symbol_bits)
+{
+    const unsigned symbol = (value - table->base) & ((1u << symbol_bits) - 1);
+    if (table->has_zero) {
+        if (value == 0) return ZNL_SYMBOL_COUNT - 1;
+        return symbol < ZNL_SYMBOL_COUNT - 1 ? symbol : ZNL_SYMBOL_COUNT;
+    }
+    return symbol < ZNL_SYMBOL_COUNT ? symbol : ZNL_SYMBOL_COUNT;
+}
+
+/* The symbol value that a symbol stands for. */
+static inline unsigned znl_table_value(const znl_freq_table *table, unsigned symbol, unsigned symbol_bits)
+{
+    if (table->has_zero && symbol == ZNL_SYMBOL_COUNT - 1) return 0;
+    return (table->base + symbol) & ((1u << symbol_bits) - 1);
+}
+
+/* Write the head of a TABLE record (at most ZNL_MAX_TABLE_NBYTES bytes) and return its size. */
+size_t znl_table_write(const znl_freq_table *table, uint8_t *out);
+
+/* Read and validate one. Returns ZNL_OK, ZNL_E_TRUNCATED, _BAD_VALUE, _BAD_TABLE, _BAD_PADDING. */
+int znl_table_read(const uint8_t *in, size_t in_nbytes, znl_freq_table *table);
+
+/* Assign slots by the alias method (docs/format.md, section 5.5; Walker 1977). */
+void znl_alias_build(const znl_freq_table *table, znl_alias *alias);
+
+#endif

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libFuzzer target for all that reads wire: znl_table_check and znl_decode_chunks.
+ *
+ * The first byte picks how a body is made: of the input's bytes as they are; of those bytes with
+ * counts that add up; by the public encoder; or by the inner encoder with tables, classes and unit
+ * size of the input's choice. Encoded bodies must come back equal, then they are damaged and read
+ * again. Nothing may crash, touch memory outside the buffers, or return an undocumented code.
+ *
+ * The checksum comes last and hides nothing: a body that fails at it only is decoded once more with
+ * the checksum it has, from other scratch, and must give the same bytes.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "errors.h"
+#include "static_body.h"
+#include "table.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_nbytes);
+
+enum { MAX_VALUES = 4096, MAX_DAMAGES = 4 };
+
+#define REQUIRE(condition)                                                                         \
+    do {                                                                                           \
+        if (!(condition)) abort();                                                                 \
+    } while (0)
+
+/* The input as a tape; past its end it goes on with a generator, so a short input fills any buffer. */
+typedef struct {
+    const uint8_t *in;
+    size_t left;
+    uint32_t state;
+} tape;
+
+static uint8_t next_u8(tape *from)
+{
+    if (from->left) {
+        from->left--;
+        from->state = from->state * 16777619u ^ *from->in;
+        return *from->in++;
+    }
+    from->state = from->state * 1664525u + 1013904223u;
+    return (uint8_t)(from->state >> 24);
+}
+
+static uint32_t next_u32(tape *from)
+{
+    uint32_t value = next_u8(from);
+    for (unsigned i = 1; i < 4; i++) value |= (uint32_t)next_u8(from) << (8 * i);
+    return value;
+}
+
+static uint8_t *exactly(size_t nbytes)
+{
+    uint8_t *bytes = malloc(nbytes ? nbytes : 1);
+    REQUIRE(bytes);
+    return bytes;
+}
+
+/* Scratch of the size asked for; kept, as a call may find anything in it. */
+static uint8_t *scratch_for_decoding(void)
+{
+    static uint8_t *scratch;
+    if (!scratch) scratch = exactly(znl_decode_scratch_nbytes());
+    return scratch;
+}
+
+/* --- chunks ------------------------------------------------------------------------------------- */
+
+typedef struct {
+    znl_chunk chunk;
+    znl_table tables[ZNL_MAX_TABLES];
+    znl_freq_table frequencies[ZNL_MAX_TABLES]; /* the same tables; not set when one is damaged */
+} fuzz_case;
+
+static uint8_t pick_dtype(tape *from)
+{
+    static const uint8_t modelled[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 15, 4, 4, 3, 7};
+    return modelled[next_u8(from) & 15];
+}
+
+/* A valid table fitted to counts of the input's choice, any table bytes, or a universal one. */
+static void pick_table(tape *from, const znl_layout *layout, fuzz_case *made, unsigned t)
+{
+    static uint32_t counts[ZNL_MAX_SYMBOL_VALUES];
+    const uint8_t kind = next_u8(from);
+    znl_table *wire = &made->tables[t];
+    memset(wire, 0, sizeof *wire);
+    if (kind < 96) {
+        const uint32_t reference = next_u32(from) & (0xf000u | ((1u << layout->symbol_bits) - 1));
+        made->chunk.tables[t] = reference;
+        znl_table_universal(reference >> 12, reference & 0xfff, &made->frequencies[t]);
+        return;
+    }
+    memset(counts, 0, sizeof counts);
+    const uint32_t first = next_u32(from), step = 1 + kind % 3;
+    for (uint32_t i = 0; i < 32; i++)
+        counts[(first + i * step) & ((1u << layout->symbol_bits) - 1)] += (uint32_t)next_u8(from)
+                                                                          << kind % 16;
+    if (kind & 4) counts[0] += next_u32(from);
+    znl_table_fit(counts, layout->symbol_bits, &made->frequencies[t]);
+    wire->nbytes = (uint32_t)znl_table_write(&made->frequencies[t], wire->bytes);
+    REQUIRE(wire->nbytes <= sizeof wire->bytes);
+    int64_t status = znl_table_check(wire->bytes, wire->nbytes, &wire->name);
+    REQUIRE(status == ZNL_OK);
+    made->chunk.tables[t] = wire->name;
+}
+
+/* Make some field or table of a chunk wrong. */
+static void damage_fields(tape *from, fuzz_case *made)
+{
+    znl_table *table = &made->tables[next_u8(from) % ZNL_MAX_TABLES];
+    switch (next_u8(from) % 10) {
+    case 0: made->chunk.dtype = next_u8(from); break;
+    case 1: made->chunk.method = next_u8(from) % 5; break;
+    case 2: made->chunk.table_count = next_u8(from) % 10; break;
+    case 3: made->chunk.unit_shift = next_u8(from) % 16; break;
+    case 4: made->chunk.source_nbytes += next_u8(from) % 65; break;
+    case 5: made->chunk.source_nbytes = next_u32(from) % (8 * MAX_VALUES); break;
+    case 6: made->chunk.tables[next_u8(from) % ZNL_MAX_TABLES] = next_u32(from) % 131072; break;
+    case 7:
+        made->chunk.tables[next_u8(from) % ZNL_MAX_TABLES] = ZNL_TABLE_NAME_BIT | next_u32(from);
+        break;
+    case 8: table->bytes[next_u8(from) % 48] ^= (uint8_t)(1 << next_u8(from) % 8); break;
+    default: table->nbytes = next_u8(from) % 56; break;
+    }
+}
+
+static int64_t decode_into(znl_chunk *chunk, uint8_t *out, const znl_table *tables, uint8_t fill)
+{
+    uint8_t *scratch = scratch_for_decoding();
+    /* All that a small chunk uses, and the end: filling it whole would be most of the time. */
+    memset(scratch, fill, znl_decode_scratch_nbytes() / 8);
+    memset(scratch + znl_decode_scratch_nbytes() - 8192, fill, 8192);
+    chunk->source = out;
+    chunk->status = 1;
+    const int64_t status = znl_decode_chunks(ZNL_ISA_SCALAR, chunk, 1, tables, chunk->table_count,
+                                             scratch, znl_decode_scratch_nbytes());
+    REQUIRE(status <= 0 && status >= ZNL_E_BAD_CALL && status == chunk->status);
+    REQUIRE(strcmp(znl_error_text(status), znl_error_text(1)) != 0);
+    return status;
+}
+
+/* Decode body[0..body_nbytes) with every buffer as large as stated; returns the status. When `out`
+ * is not NULL the decoded bytes go there. */
+static int64_t decode(const fuzz_case *made, const uint8_t *body, size_t body_nbytes, uint8_t *out)
+{
+    znl_chunk chunk = made->chunk;
+    if (chunk.source_nbytes > 8 * MAX_VALUES + 64) return ZNL_E_BAD_VALUE;
+    uint8_t *exact_body = exactly(body_nbytes), *first = exactly(chunk.source_nbytes);
+    znl_table *tables = (znl_table *)(void *)exactly(ZNL_MAX_TABLES * sizeof *tables);
+    if (body_nbytes) memcpy(exact_body, body, body_nbytes);
+    memcpy(tables, made->tables, sizeof made->tables);
+    chunk.body = exact_body;
+    chunk.body_nbytes = (uint32_t)body_nbytes;
+    if (chunk.table_count > ZNL_MAX_TABLES) {
+        free(tables);
+        tables = (znl_table *)(void *)exactly(chunk.table_count * sizeof *tables);
+        memset(tables, 0, chunk.table_count * sizeof *tables);
+    }
+    int64_t status = decode_into(&chunk, first, tables, 0x00);
+    if (status == ZNL_E_CHECKSUM) {
+        uint8_t *second = exactly(chunk.source_nbytes);
+        znl_chunk again = chunk;
+        again.checksum = znl_xxh3_64(first, chunk.source_nbytes);
+        REQUIRE(decode_into(&again, second, tables, 0xff) == ZNL_OK);
+        REQUIRE(memcmp(first, second, chunk.source_nbytes) == 0);
+        free(second);
+    }
+    if (out) memcpy(out, first, chunk.source_nbytes);
+    free(tables);
+    free(first);
+    free(exact_body);
+    return status;
+}
+
+/* Change bytes of a good body, or its length, and decode what is left of it. */
+static void decode_damaged(tape *from, fuzz_case *made, uint8_t *body, size_t body_nbytes)
+{
+    for (unsigned damages = next_u8(from) % (MAX_DAMAGES + 1); damages > 0 && body_nbytes;
+         damages--) {
+        const uint32_t how = next_u32(from);
+        /* Half of them in the front, where the counts, the class map and the patches are. */
+        const size_t at = (how & 1 ? how >> 8 : how >> 8 & 127) % body_nbytes;
+        if (how & 2)
+            body[at] ^= (uint8_t)(1 << (how >> 2 & 7));
+        else
+            body[at] = (uint8_t)(how >> 24);
+    }
+    const uint8_t last = next_u8(from);
+    if (last < 32) body_nbytes -= body_nbytes < last ? body_nbytes : last;
+    if (last > 224) damage_fields(from, made);
+    decode(made, body, body_nbytes, NULL);
+}
+
+/* --- ways to a body ----------------------------------------------------------------------------- */
+
+/* A static chunk of some values, with tables; the body is still to come. */
+static const znl_layout *begin_static(tape *from, fuzz_case *made)
+{
+    znl_chunk *chunk = &made->chunk;
+    chunk->method = ZNL_METHOD_STATIC;
+    chunk->dtype = pick_dtype(from);
+    const znl_layout *layout = znl_layout_of(chunk->dtype);
+    REQUIRE(layout);
+    const uint8_t size = next_u8(from);
+    uint32_t count = ZNL_MIN_STATIC_VALUES + next_u8(from);
+    if (size < 64)
+        count = ZNL_MIN_STATIC_VALUES + next_u32(from) % (MAX_VALUES - ZNL_MIN_STATIC_VALUES);
+    if (size >= 240) count = ZNL_WIDE_LANES_MIN_VALUES + next_u8(from);
+    chunk->source_nbytes = count * layout->width;
+    const uint8_t tables = next_u8(from);
+    chunk->table_count = (uint8_t)(tables & 1 ? 1 : 1 + (tables >> 1) % ZNL_MAX_TABLES);
+    if (chunk->table_count > 1)
+        chunk->unit_shift = tables & 128 ? ZNL_UNIT_SHIFT_LARGE : ZNL_UNIT_SHIFT_SMALL;
+    for (unsigned t = 0; t < chunk->table_count; t++) pick_table(from, layout, made, t);
+    return layout;
+}
+
+/* The input's bytes are the body; with `fix_counts`, word and patch count fit the size. */
+static void decode_input(tape *from, fuzz_case *made, int fix_counts)
+{
+    const znl_layout *layout = begin_static(from, made);
+    if (next_u8(from) > 240) damage_fields(from, made);
+    const znl_static_shape shape = znl_static_shape_of(
+        layout, made->chunk.source_nbytes / layout->width, made->chunk.table_count,
+        made->chunk.table_count < 2 ? 0 : made->chunk.unit_shift % 16);
+    const size_t fixed = shape.counts_nbytes + shape.map_nbytes + 4 * shape.lane_count +
+                         shape.raw_nbytes - shape.state_nbytes + shape.tail_nbytes;
+    const uint32_t patch_count = next_u8(from) & 1 ? 0 : next_u8(from) % 16;
+    const uint32_t word_count = next_u32(from) % (uint32_t)(shape.coded_count + 1);
+    const size_t body_nbytes = fixed + 4 * patch_count + word_count % 2 * 2 + 2 * word_count;
+    const size_t patches = shape.counts_nbytes + shape.map_nbytes + 4 * shape.lane_count;
+    uint8_t *body = exactly(body_nbytes);
+    for (size_t i = 0; i < body_nbytes; i++) body[i] = next_u8(from);
+    if (fix_counts) {
+        if (shape.counts_nbytes == 8) {
+            store_u32le(body, word_count);
+            store_u32le(body + 4, patch_count);
+        } else {
+            store_u16le(body, (uint16_t)word_count);
+            store_u16le(body + 2, (uint16_t)patch_count);
+        }
+        if (word_count % 2) store_u16le(body + patches + 4 * patch_count, 0);
+        if (next_u8(from) & 1) memset(body + shape.counts_nbytes, 0, shape.map_nbytes);
+    }
+    decode(made, body, body_nbytes, NULL);
+    free(body);
+}
+
+/* Values of the input's bytes; most of them from a few bases, so that there is something to code. */
+static void fill_values(tape *from, uint8_t *out, size_t nbytes, size_t width)
+{
+    const uint8_t kind = next_u8(from);
+    const uint32_t noise = kind & 16 ? next_u32(from) : 0;
+    uint64_t bases[4];
+    for (unsigned b = 0; b < 4; b++) bases[b] = (uint64_t)next_u32(from) << 32 | next_u32(from);
+    for (size_t i = 0; i < nbytes; i++) {
+        const uint8_t byte = next_u8(from);
+        const size_t value = i / width;
+        const uint64_t base = bases[(value ^ value >> 6) * 0x9e37u >> 7 & kind & 3];
+        out[i] = byte;
+        if (kind & 4) out[i] = (uint8_t)(base >> 8 * (i % width + 8 - width));
+        if (kind & 4 && (byte & (kind >> 5)) == 0) out[i] ^= (uint8_t)(byte & noise);
+    }
+}
+
+static void round_trip_public(tape *from, fuzz_case *made)
+{
+    static uint8_t *scratch;
+    znl_chunk *chunk = &made->chunk;
+    znl_table wire;
+    chunk->dtype = pick_dtype(from);
+    const size_t width = znl_layout_of(chunk->dtype)->width;
+    chunk->is_joined = next_u8(from) & 1;
+    chunk->source_nbytes = 1 + next_u32(from) % (uint32_t)(MAX_VALUES * width);
+    if (chunk->source_nbytes > width && next_u8(from) < 240)
+        chunk->source_nbytes -= (uint32_t)(chunk->source_nbytes % width);
+    chunk->body_room = chunk->source_nbytes + ZNL_BODY_SLACK_NBYTES;
+    uint8_t *source = exactly(chunk->source_nbytes), *room = exactly(chunk->body_room);
+    fill_values(from, source, chunk->source_nbytes, width);
+    chunk->source = source;
+    chunk->body = room;
+    if (!scratch) scratch = exactly(znl_encode_scratch_nbytes(1));
+    const int64_t tables =
+        znl_encode_chunks(ZNL_ISA_SCALAR, chunk, 1, &wire, scratch, znl_encode_scratch_nbytes(1));
+    REQUIRE(tables == 0 || tables == 1);
+    for (unsigned t = 0; t < chunk->table_count; t++) {
+        if (!(chunk->tables[t] & ZNL_TABLE_NAME_BIT)) continue;
+        REQUIRE(tables == 1 && chunk->tables[t] == wire.name);
+        made->tables[t] = wire;
+    }
+    const int is_raw = chunk->method == ZNL_METHOD_RAW;
+    uint8_t *body = is_raw ? source : room + chunk->body_offset,
+            *out = exactly(chunk->source_nbytes);
+    const size_t body_nbytes = is_raw ? chunk->source_nbytes : chunk->body_nbytes;
+    REQUIRE(body_nbytes <= chunk->source_nbytes);
+    REQUIRE(decode(made, body, body_nbytes, out) == ZNL_OK);
+    REQUIRE(memcmp(out, source, chunk->source_nbytes) == 0);
+    decode_damaged(from, made, body, body_nbytes);
+    free(out);
+    free(room);
+    free(source);
+}
+
+static void round_trip_inner(tape *from, fuzz_case *made)
+{
+    static znl_static_encode_scratch *scratch;
+    if (!scratch) scratch = (znl_static_encode_scratch *)(void *)exactly(sizeof *scratch);
+    const znl_layout *layout = begin_static(from, made);
+    znl_chunk *chunk = &made->chunk;
+    znl_kernels kernels;
+    REQUIRE(znl_kernels_init(&kernels, ZNL_ISA_SCALAR) == ZNL_OK);
+    chunk->body_room = chunk->source_nbytes + ZNL_BODY_SLACK_NBYTES;
+    uint8_t *source = exactly(chunk->source_nbytes), *room = exactly(chunk->body_room);
+    const size_t units =
+        znl_unit_count(chunk->source_nbytes / layout->width / ZNL_BLOCK_VALUES * ZNL_BLOCK_VALUES,
+                       chunk->unit_shift);
+    if (chunk->table_count > 1)
+        for (size_t u = 0; u < units; u++) scratch->classes[u] = next_u8(from) % chunk->table_count;
+    fill_values(from, source, chunk->source_nbytes, layout->width);
+    chunk->source = source;
+    chunk->body = room;
+    chunk->checksum = znl_xxh3_64(source, chunk->source_nbytes);
+    znl_static_split(&kernels, layout, chunk, scratch);
+    if (znl_static_encode(&kernels, layout, made->frequencies, chunk, scratch) == ZNL_OK) {
+        uint8_t *out = exactly(chunk->source_nbytes);
+        REQUIRE(chunk->body_nbytes < chunk->source_nbytes);
+        REQUIRE(decode(made, room + chunk->body_offset, chunk->body_nbytes, out) == ZNL_OK);
+        REQUIRE(memcmp(out, source, chunk->source_nbytes) == 0);
+        decode_damaged(from, made, room + chunk->body_offset, chunk->body_nbytes);
+        free(out);
+    }
+    free(room);
+    free(source);
+}
+
+static void check_table(const uint8_t *in, size_t in_nbytes)
+{
+    uint8_t *exact = exactly(in_nbytes);
+    uint64_t name = 0;
+    if (in_nbytes) memcpy(exact, in, in_nbytes);
+    const int64_t status = znl_table_check(exact, in_nbytes, &name);
+    REQUIRE(status <= 0 && status >= ZNL_E_BAD_CALL);
+    REQUIRE((status == ZNL_OK) == (name >> 63 == 1));
+    free(exact);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_nbytes)
+{
+    fuzz_case made;
+    tape from = {in, in_nbytes, 1};
+    check_table(in, in_nbytes);
+    if (in_nbytes == 0) return 0;
+    memset(&made, 0, sizeof made);
+    switch (next_u8(&from) % 4) {
+    case 0: decode_input(&from, &made, 0); break;
+    case 1: decode_input(&from, &made, 1); break;
+    case 2: round_trip_public(&from, &made); break;
+    default: round_trip_inner(&from, &made); break;
+    }
+    return 0;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Encoding and decoding run on a 64 KiB stack, and the stack that they really use is printed.
+ *
+ * The thread's stack is filled with a pattern first; how far down the pattern is gone afterwards is
+ * what the calls used, with the thread's own start and its thread-local storage (printed, too), and ASan's red zones.
+ */
+#define _GNU_SOURCE /* MAP_ANONYMOUS */
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "check.h"
+#include "errors.h"
+#include "values.h"
+#include "zipnn_like.h"
+
+enum {
+    PAGE_NBYTES = 65536, /* a multiple of the page size everywhere */
+    STACK_NBYTES = 65536,
+    PATTERN_BYTE = 0xa7,
+    VALUE_COUNT = 3000, /* joined: classes and several tables; wide lanes and a tail */
+};
+
+typedef struct {
+    unsigned dtype; /* 0: do nothing, to see what a thread takes itself */
+    guarded source, body, out, encode_scratch, decode_scratch;
+    int64_t encoded, decoded;
+    znl_chunk chunk;
+} task;
+
+static void *run_task(void *argument)
+{
+    task *todo = argument;
+    if (todo->dtype == 0) return NULL;
+    znl_table table;
+    znl_chunk *chunk = &todo->chunk;
+    todo->encoded = znl_encode_chunks(ZNL_ISA_SCALAR, chunk, 1, &table, todo->encode_scratch.bytes,
+                                      todo->encode_scratch.nbytes);
+    chunk->source = todo->out.bytes;
+    if (chunk->method == ZNL_METHOD_RAW) {
+        chunk->body = todo->source.bytes;
+        chunk->body_nbytes = chunk->source_nbytes;
+    }
+    chunk->body += chunk->body_offset;
+    znl_table tables[ZNL_MAX_TABLES] = {table, table, table, table, table, table, table, table};
+    todo->decoded = znl_decode_chunks(ZNL_ISA_SCALAR, chunk, 1, tables, ZNL_MAX_TABLES,
+                                      todo->decode_scratch.bytes, todo->decode_scratch.nbytes);
+    return NULL;
+}
+
+/* Run the task in a thread with that stack; returns the bytes of stack that were written to. */
+static size_t run_on_small_stack(task *todo)
+{
+    uint8_t *mapping = mmap(NULL, PAGE_NBYTES + STACK_NBYTES, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping == MAP_FAILED || mprotect(mapping, PAGE_NBYTES, PROT_NONE)) {
+        printf("no memory for a stack\n");
+        exit(1);
+    }
+    uint8_t *stack = mapping + PAGE_NBYTES; /* what is below it may not be touched */
+    memset(stack, PATTERN_BYTE, STACK_NBYTES);
+    pthread_attr_t attributes;
+    pthread_t thread;
+    int status = pthread_attr_init(&attributes);
+    if (!status) status = pthread_attr_setstack(&attributes, stack, STACK_NBYTES);
+    if (!status) status = pthread_create(&thread, &attributes, run_task, todo);
+    if (!status) status = pthread_join(thread, NULL);
+    CHECK(status == 0, "thread: %s", strerror(status));
+    pthread_attr_destroy(&attributes);
+    size_t untouched = 0;
+    ASAN_UNPOISON_MEMORY_REGION(stack, STACK_NBYTES);
+    while (untouched < STACK_NBYTES && stack[untouched] == PATTERN_BYTE) untouched++;
+    munmap(mapping, PAGE_NBYTES + STACK_NBYTES);
+    return STACK_NBYTES - untouched;
+}
+
+int main(void)
+{
+    task todo;
+    size_t most = 0;
+    memset(&todo, 0, sizeof todo);
+    const size_t empty = run_on_small_stack(&todo);
+    todo.encode_scratch = guarded_new(znl_encode_scratch_nbytes(1), 0, 0);
+    todo.decode_scratch = guarded_new(znl_decode_scratch_nbytes(), 0, 0);
+    for (unsigned d = 0; d < MODELLED_DTYPE_COUNT; d++)
+        for (int is_joined = 0; is_joined < 2; is_joined++) {
+            const unsigned dtype = MODELLED_DTYPES[d];
+            const size_t count = is_joined ? VALUE_COUNT : 131072,
+                         nbytes = count * dtype_width(dtype);
+            todo.source = guarded_new(nbytes, 0, 0);
+            todo.body = guarded_new(nbytes + ZNL_BODY_SLACK_NBYTES, 0, 0);
+            todo.out = guarded_new(nbytes, 0, 0);
+            make_values(dtype, is_joined ? RUNS : WIDE, d, todo.source.bytes, count);
+            todo.dtype = dtype;
+            memset(&todo.chunk, 0, sizeof todo.chunk);
+            todo.chunk.source = todo.source.bytes;
+            todo.chunk.source_nbytes = (uint32_t)nbytes;
+            todo.chunk.body = todo.body.bytes;
+            todo.chunk.body_room = (uint32_t)todo.body.nbytes;
+            todo.chunk.dtype = (uint8_t)dtype;
+            todo.chunk.is_joined = (uint8_t)is_joined;
+            const size_t used = run_on_small_stack(&todo);
+            CHECK(todo.encoded >= 0 && todo.decoded == 0, "dtype %u: %lld %lld", dtype,
+                  (long long)todo.encoded, (long long)todo.decoded);
+            CHECK(todo.chunk.method == ZNL_METHOD_STATIC, "dtype %u: method %u", dtype,
+                  todo.chunk.method);
+            CHECK(memcmp(todo.source.bytes, todo.out.bytes, nbytes) == 0, "dtype %u", dtype);
+            CHECK(guarded_free(&todo.source) && guarded_free(&todo.body) && guarded_free(&todo.out),
+                  "dtype %u", dtype);
+            if (used > most) most = used;
+        }
+    CHECK(guarded_free(&todo.encode_scratch) && guarded_free(&todo.decode_scratch), "scratch");
+    printf("stack: %zu of %d bytes, %zu of them by a thread that does nothing\n", most,
+           (int)STACK_NBYTES, empty);
+    return check_result();
+}
