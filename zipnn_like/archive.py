@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""znl.open: the tensors of a stored file, read one by one through the directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from . import dtypes
+from .errors import SourceError, UsageError, Where
+from .files import verify_file
+from .inputs import PathLike, as_bytes_view
+from .parallel import thread_count
+from .random_reader import RandomReader, file_pread
+from .report import Report, Tally, Totals
+from .sources import read_layout
+from .sources.layout import KIND_SAFETENSORS, OPAQUE, Layout, Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .random_reader import Located
+
+PARALLEL_NBYTES = 1 << 20  # below this one thread is as fast
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A tensor as `info` shows it; stored_bytes is its share of the chunks it lies in."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    source_bytes: int
+    stored_bytes: int
+
+    @property
+    def ratio(self) -> float:
+        """stored_bytes / source_bytes; 1.0 for an empty tensor."""
+        return self.stored_bytes / self.source_bytes if self.source_bytes else 1.0
+
+
+class Archive:
+    """Reads the tensors of one `.znl` file; a context manager, safe to share between threads."""
+
+    def __init__(self, path: PathLike) -> None:
+        self.path = os.fspath(path)
+        try:
+            self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed in close()
+        except OSError as error:
+            raise SourceError(f"{self.path}: {error.strerror or error}") from error
+        try:
+            nbytes = os.fstat(self._file.fileno()).st_size
+            self._reader = RandomReader(file_pread(self._file), nbytes, self.path)
+            self._layout = self._read_layout()
+        except BaseException:
+            self._file.close()
+            raise
+        self._tensors = {tensor.name: tensor for tensor in self._layout.tensors}
+
+    def _read_layout(self) -> Layout:
+        if self._reader.header.source_kind != KIND_SAFETENSORS:
+            return OPAQUE
+        layout, _ = read_layout(_SourceStart(self._reader).read)
+        return layout
+
+    @property
+    def source_bytes(self) -> int:
+        """Size of the restored file."""
+        return self._reader.source_nbytes
+
+    @property
+    def stored_bytes(self) -> int:
+        """Size of the stream."""
+        return self._reader.stored_nbytes
+
+    @property
+    def chunk_count(self) -> int:
+        """Number of chunks."""
+        return self._reader.root.chunk_count
+
+    @property
+    def sha256(self) -> str | None:
+        """SHA-256 of the source in hex, when it was recorded."""
+        digest = self._reader.root.sha256
+        return digest.hex() if digest else None
+
+    @property
+    def source_kind(self) -> str:
+        """ "safetensors", or "bytes" for everything else."""
+        return "safetensors" if self._layout.kind == KIND_SAFETENSORS else "bytes"
+
+    @property
+    def format_version(self) -> int:
+        """Version of the stream format."""
+        return self._reader.header.version
+
+    @property
+    def zstd_version(self) -> str:
+        """libzstd of the writer."""
+        number = self._reader.header.zstd_version
+        return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
+
+    def keys(self) -> list[str]:
+        """Tensor names in file order; none for a source that is not a container of tensors."""
+        return list(self._tensors)
+
+    def metadata(self) -> dict[str, str]:
+        """The container's free text (safetensors: __metadata__)."""
+        return dict(self._layout.metadata)
+
+    def info(self, name: str) -> TensorInfo:
+        """Dtype, shape and sizes of a tensor. Raises UsageError for an unknown name."""
+        tensor = self._find(name)
+        stored = sum(
+            _share(chunk, tensor) for chunk in self._reader.chunks(tensor.start, tensor.stop)
+        )
+        return TensorInfo(name, tensor.dtype.name, tensor.shape, tensor.nbytes, round(stored))
+
+    def by_dtype(self) -> dict[str, Totals]:
+        """Totals of the chunks by dtype; BYTES is all that has no dtype."""
+        tally = Tally()
+        for chunk in self._reader.chunks():
+            entry = chunk.entry
+            stored = entry.record_nbytes + entry.lead_nbytes
+            tally.add(entry.dtype.name, entry.source_nbytes, stored)
+        return tally.totals()
+
+    def get_tensor(self, name: str, out: Any = None) -> Any:
+        """One tensor as a numpy array, writable and aligned.
+
+        BF16 and FP8 come as ml_dtypes; F4 and F6, which numpy cannot hold packed, as flat uint8.
+        out  an array of the same size in bytes (C-contiguous) to decode into; it is returned
+        Raises UsageError, CorruptStreamError and its kinds.
+        """
+        tensor = self._find(name)
+        array = self._allocate(tensor) if out is None else out
+        view = self._bytes_of(array, tensor)
+        self._reader.read_into(tensor.start, view, self._threads(tensor.nbytes))
+        return array
+
+    def get_tensors(self, names: Iterable[str]) -> dict[str, Any]:
+        """Several tensors by name."""
+        return {name: self.get_tensor(name) for name in names}
+
+    def get_slice(self, name: str) -> TensorSlice:
+        """A tensor to be indexed: only the chunks under the rows asked for are decoded."""
+        tensor = self._find(name)
+        if tensor.dtype.bits % 8:
+            raise UsageError(
+                f"{name}: {tensor.dtype.name} values are not whole bytes: read the tensor"
+            )
+        return TensorSlice(tensor, self._read_rows)
+
+    def read(self, start: int, stop: int) -> bytearray:
+        """Source bytes start .. stop."""
+        if not 0 <= start <= stop <= self.source_bytes:
+            raise UsageError(
+                f"expected a range inside {self.source_bytes} bytes: {start} .. {stop}"
+            )
+        room = bytearray(stop - start)
+        self._reader.read_into(start, memoryview(room), self._threads(len(room)))
+        return room
+
+    def verify(self, *, threads: int | None = None) -> Report:
+        """Decode and check everything, as verify_file does."""
+        return verify_file(self.path, threads=threads)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<zipnn_like.Archive {self.path!r}: {len(self._tensors)} tensors>"
+
+    def _find(self, name: str) -> Tensor:
+        if name not in self._tensors:
+            raise UsageError(f"{self.path}: expected the name of a tensor, found {name!r}")
+        return self._tensors[name]
+
+    def _threads(self, nbytes: int) -> int:
+        return thread_count(None) if nbytes >= PARALLEL_NBYTES else 1
+
+    def _check_inside(self, tensor: Tensor) -> None:
+        if tensor.stop > self.source_bytes:
+            where = Where(self.path, f"tensor {tensor.name!r}")
+            raise SourceError(
+                where.at(
+                    self.source_bytes,
+                    f"values up to {tensor.stop} as the header says",
+                    "the end of the source",
+                    "the file was cut short before it was compressed",
+                )
+            )
+
+    def _allocate(self, tensor: Tensor) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        self._check_inside(tensor)
+        element = dtypes.numpy_dtype(tensor.dtype)
+        shape = tensor.shape if tensor.dtype.bits % 8 == 0 else (tensor.nbytes,)
+        return np.empty(shape, element)
+
+    def _bytes_of(self, array: Any, tensor: Tensor) -> memoryview:
+        import numpy as np
+
+        self._check_inside(tensor)
+        if isinstance(array, np.ndarray):
+            if not array.flags.c_contiguous or array.nbytes != tensor.nbytes:
+                raise UsageError(f"out: expected a C-contiguous array of {tensor.nbytes} bytes")
+            array = array.reshape(-1).view(np.uint8)
+        view = as_bytes_view(array)
+        if view.readonly or len(view) != tensor.nbytes:
+            raise UsageError(f"out: expected a writable buffer of {tensor.nbytes} bytes")
+        return view
+
+    def _read_rows(self, tensor: Tensor, first: int, last: int) -> Any:
+        """Rows first .. last of the leading dimension."""
+        import numpy as np
+
+        self._check_inside(tensor)
+        rows = tensor.shape[0]
+        row_nbytes = tensor.nbytes // rows if rows else 0
+        element = dtypes.numpy_dtype(tensor.dtype)
+        array = np.empty((last - first, *tensor.shape[1:]), element)
+        view = array.reshape(-1).view(np.uint8).data
+        self._reader.read_into(tensor.start + first * row_nbytes, view, self._threads(len(view)))
+        return array
+
+
+class TensorSlice:
+    """What get_slice returns: index it as a numpy array."""
+
+    def __init__(self, tensor: Tensor, read_rows: Callable[[Tensor, int, int], Any]) -> None:
+        self._tensor = tensor
+        self._read_rows = read_rows
+
+    def get_shape(self) -> list[int]:
+        """The tensor's shape, as safetensors' slices give it."""
+        return list(self._tensor.shape)
+
+    def get_dtype(self) -> str:
+        """The safetensors name of the dtype."""
+        return self._tensor.dtype.name
+
+    def __getitem__(self, index: Any) -> Any:
+        """The part that `index` names, as in numpy's basic indexing."""
+        import numpy as np
+
+        shape = self._tensor.shape
+        parts = index if isinstance(index, tuple) else (index,)
+        leading = parts[0] if parts else slice(None)
+        if not shape or not isinstance(leading, (int, slice, np.integer)):
+            whole = self._read_rows(self._tensor, 0, shape[0]) if shape else self._scalar()
+            return whole[index]
+        if isinstance(leading, slice):
+            rows = range(*leading.indices(shape[0]))
+            if not rows:
+                return self._read_rows(self._tensor, 0, 0)[(slice(None), *parts[1:])]
+            first, last = min(rows), max(rows)
+            block = self._read_rows(self._tensor, first, last + 1)
+            begin = rows[0] - first
+            stop = rows[-1] - first + (1 if rows.step > 0 else -1)
+            step = slice(begin, stop if stop >= 0 else None, rows.step)
+            return block[(step, *parts[1:])]
+        row = int(leading)
+        if not -shape[0] <= row < shape[0]:
+            raise IndexError(f"{self._tensor.name}: row {row} of {shape[0]}")
+        row %= shape[0]
+        return self._read_rows(self._tensor, row, row + 1)[(0, *parts[1:])]
+
+    def _scalar(self) -> Any:
+        flat = Tensor(
+            self._tensor.name, self._tensor.dtype, (1,), self._tensor.start, self._tensor.stop
+        )
+        return self._read_rows(flat, 0, 1).reshape(())
+
+
+class _SourceStart:
+    """Reads the source from its beginning, for a parser."""
+
+    def __init__(self, reader: RandomReader) -> None:
+        self._reader = reader
+        self._offset = 0
+
+    def read(self, nbytes: int) -> bytes:
+        room = bytearray(min(nbytes, self._reader.source_nbytes - self._offset))
+        self._reader.read_into(self._offset, memoryview(room))
+        self._offset += len(room)
+        return bytes(room)
+
+
+def _share(chunk: Located, tensor: Tensor) -> float:
+    """Stored bytes of a chunk that fall to a tensor, by its part of the chunk's source bytes."""
+    overlap = min(chunk.stop, tensor.stop) - max(chunk.start, tensor.start)
+    entry = chunk.entry
+    return (entry.record_nbytes + entry.lead_nbytes) * overlap / entry.source_nbytes
+
+
+def open_archive(path: PathLike) -> Archive:
+    """Open a `.znl` file for reading tensors.
+
+    Raises SourceError, CorruptStreamError and its kinds, UnsupportedFormatError.
+    """
+    return Archive(path)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way in: source -> layout -> batches of chunks -> codec on several threads -> stream."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import zstandard
+
+from . import format
+from .buffers import BufferPool, Window
+from .chunk_codec import BODY_SLACK_NBYTES, EncodedChunk, bodies_nbytes, encode_batch
+from .dtypes import BYTES
+from .format import Header
+from .inputs import Input
+from .levels import Level
+from .outputs import Output
+from .parallel import map_in_order
+from .report import Report, Tally
+from .segments import (
+    BATCH_CHUNKS,
+    BATCH_NBYTES,
+    Batch,
+    Segment,
+    cut_short,
+    endless_bytes,
+    plan_batches,
+    plan_chunks,
+)
+from .sources import read_layout
+from .sources.layout import Layout
+from .stream_writer import RecentChunks, StreamWriter
+
+Progress = Callable[[int, "int | None"], None]
+"""progress(done, total): source bytes; total is None where it is not known."""
+
+
+def stream_header(source_kind: int) -> Header:
+    """The header this build writes."""
+    major, minor, patch = zstandard.ZSTD_VERSION
+    return Header(format.VERSION, major * 10000 + minor * 100 + patch, source_kind)
+
+
+@dataclass(frozen=True)
+class LoadedBatch:
+    """A batch with its source bytes, in a buffer of the source pool."""
+
+    batch: Batch
+    source: memoryview
+    buffer: bytearray
+
+
+@dataclass(frozen=True)
+class EncodedBatch:
+    """A batch ready to be written; its bodies lie in a buffer of the body pool."""
+
+    loaded: LoadedBatch
+    chunks: list[EncodedChunk]
+    bodies: bytearray
+
+
+class BatchEncoder:
+    """Encodes batches on threads with recycled buffers; the writer releases them in order."""
+
+    def __init__(self, level: Level) -> None:
+        self._level = level
+        self.sources = BufferPool(BATCH_NBYTES)
+        self._bodies = BufferPool(BATCH_NBYTES + BATCH_CHUNKS * BODY_SLACK_NBYTES)
+        # Views of these bytes stay in use for the comparison of repeats.
+        self._window = Window(format.MAX_DISTANCE, self.sources)
+        self._done_nbytes = 0
+
+    def encode(self, loaded: LoadedBatch) -> EncodedBatch:
+        """Encode one batch; called on any thread."""
+        bodies = self._bodies.take(bodies_nbytes(loaded.batch))
+        chunks = encode_batch(loaded.batch, loaded.source, self._level, memoryview(bodies))
+        return EncodedBatch(loaded, chunks, bodies)
+
+    def release(self, encoded: EncodedBatch) -> None:
+        """The batch was written."""
+        self._done_nbytes += encoded.loaded.batch.nbytes
+        self._bodies.give(encoded.bodies)
+        self._window.push(self._done_nbytes, encoded.loaded.buffer)
+
+
+def plan(layout: Layout) -> Iterator[Batch]:
+    """Batches for a source of this layout, without an end: the source decides where it ends."""
+    segments = [Segment(BYTES, layout.header_nbytes)]
+    segments += [Segment(tensor.dtype, tensor.nbytes) for tensor in layout.tensors]
+    return itertools.chain(plan_batches(plan_chunks(segments)), endless_bytes())
+
+
+def _load(
+    source: Input,
+    start: bytes,
+    batches: Iterable[Batch],
+    pool: BufferPool,
+    digest: hashlib._Hash | None,
+) -> Iterator[LoadedBatch]:
+    """Read the source batch by batch; `start` holds the bytes already taken from it."""
+    pending = memoryview(start)
+    for batch in batches:
+        buffer = pool.take(batch.nbytes)
+        view = memoryview(buffer)[: batch.nbytes]
+        held = min(len(pending), len(view))
+        view[:held] = pending[:held]
+        pending = pending[held:]
+        filled = held + source.readinto(view[held:])
+        if digest is not None:
+            digest.update(view[:filled])
+        if filled == len(view):
+            yield LoadedBatch(batch, view, buffer)
+            continue
+        offset = 0
+        for rest in cut_short(batch, filled):
+            last = pool.take(rest.nbytes)
+            target = memoryview(last)[: rest.nbytes]
+            target[:] = view[offset : offset + rest.nbytes]
+            offset += rest.nbytes
+            yield LoadedBatch(rest, target, last)
+        return
+
+
+def compress_stream(
+    source: Input,
+    output: Output,
+    *,
+    level: Level,
+    threads: int,
+    progress: Progress | None,
+    sha256: bool,
+    batches: Callable[[], tuple[Layout, bytes, Iterator[Batch]]] | None = None,
+) -> Report:
+    """Compress everything `source` yields into one stream; does not commit the output.
+
+    batches  the plan, when the caller knows it; default: parse the source's own header
+    """
+    begun = time.perf_counter()
+    if batches is None:
+        layout, start = read_layout(source.read)
+        plan_of_source = plan(layout)
+    else:
+        layout, start, plan_of_source = batches()
+    digest = hashlib.sha256() if sha256 else None
+    encoder = BatchEncoder(level)
+    writer = StreamWriter(output, stream_header(layout.kind))
+    recent = RecentChunks()
+    tally = Tally()
+    loaded = _load(source, start, plan_of_source, encoder.sources, digest)
+    for encoded in map_in_order(encoder.encode, loaded, threads):
+        for chunk in encoded.chunks:
+            stored = writer.append(chunk, recent.match(chunk))
+            tally.add(chunk.head.dtype.name, chunk.head.source_nbytes, stored)
+        encoder.release(encoded)
+        if progress is not None:
+            progress(tally.source_bytes, source.nbytes)
+    source.check_unchanged()
+    stored_nbytes = writer.finish(digest.digest() if digest else None)
+    return Report(
+        tally.source_bytes,
+        stored_nbytes,
+        time.perf_counter() - begun,
+        tally.totals(),
+        output.path,
+        digest.hexdigest() if digest else None,
+    )

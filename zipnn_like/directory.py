@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two-level directory (docs/format.md, section 7): pages of chunk entries under a root.
+
+Writer and sequential reader build the same pages from the records they see, and the reader
+compares; the random reader trusts a page only as far as the chunk records agree with it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from . import dtypes, format
+from .errors import ChecksumError, CorruptStreamError, Where
+from .format import PAGE_CHUNKS, Record
+from .native import table_name, xxh3_64
+
+_ENTRY = struct.Struct("<IIIBBBBQ")
+_PAGE_HEAD = struct.Struct("<IIQQQ")
+_ROOT_HEAD = struct.Struct("<IIQQQ")
+_ROOT_ENTRY = struct.Struct("<QQIIQ")
+_U32 = struct.Struct("<I")
+SHA256_NBYTES = 32
+HAS_SHA256 = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One chunk: sizes in the source and the stream, and what its record says."""
+
+    source_nbytes: int
+    record_nbytes: int
+    lead_nbytes: int
+    record_type: int
+    dtype: dtypes.DType
+    method: int
+    checksum: int
+
+
+@dataclass(frozen=True)
+class PageRef:
+    """One row of the root: what a page covers and where its record lies."""
+
+    source_nbytes: int
+    records_nbytes: int
+    page_nbytes: int
+    chunk_count: int
+    check: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page read back: its entries and the tables its chunks need."""
+
+    entries: tuple[Entry, ...]
+    tables: Mapping[int, bytes]
+    source_nbytes: int
+    records_nbytes: int
+
+
+@dataclass(frozen=True)
+class Root:
+    """The root read back."""
+
+    pages: tuple[PageRef, ...]
+    source_nbytes: int
+    chunk_count: int
+    sha256: bytes | None
+
+
+@dataclass
+class PageBuilder:
+    """Collects the entries of the page under construction."""
+
+    entries: list[Entry] = field(default_factory=list)
+    tables: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def is_full(self) -> bool:
+        """A PAGE record is due."""
+        return len(self.entries) == PAGE_CHUNKS
+
+    def add(self, entry: Entry, tables: Mapping[int, bytes]) -> None:
+        """Add a chunk and the tables it refers to by name."""
+        self.entries.append(entry)
+        for name, head in tables.items():
+            self.tables.setdefault(name, head)
+
+    def pack(self, records_nbytes: int) -> tuple[bytes, bytes, int]:
+        """(head, body, source bytes) of the record; records_nbytes: stream bytes since the last."""
+        entries = b"".join(
+            _ENTRY.pack(
+                e.source_nbytes,
+                e.record_nbytes,
+                e.lead_nbytes,
+                e.record_type,
+                e.dtype.code,
+                e.method,
+                0,
+                e.checksum,
+            )
+            for e in self.entries
+        )
+        tables = b"".join(_U32.pack(len(head)) + head for head in self.tables.values())
+        body = entries + tables
+        source_nbytes = sum(e.source_nbytes for e in self.entries)
+        head = _PAGE_HEAD.pack(
+            len(self.entries), len(tables), source_nbytes, records_nbytes, xxh3_64(body)
+        )
+        return head, body, source_nbytes
+
+
+def pack_root(pages: list[PageRef], sha256: bytes | None) -> tuple[bytes, bytes]:
+    """(head, body) of the ROOT record."""
+    body = b"".join(
+        _ROOT_ENTRY.pack(p.source_nbytes, p.records_nbytes, p.page_nbytes, p.chunk_count, p.check)
+        for p in pages
+    )
+    head = _ROOT_HEAD.pack(
+        len(pages),
+        HAS_SHA256 if sha256 else 0,
+        sum(p.source_nbytes for p in pages),
+        sum(p.chunk_count for p in pages),
+        xxh3_64(body),
+    )
+    return head + (sha256 or b""), body
+
+
+def parse_page(record: Record, where: Where) -> Page:
+    """Read a PAGE record that a random reader fetched. Raises CorruptStreamError."""
+    head, body, at = record.head, bytes(record.body), record.offset + format.PREFIX_NBYTES
+    if len(head) != _PAGE_HEAD.size:
+        raise CorruptStreamError(where.at(at, f"a head of {_PAGE_HEAD.size} bytes", len(head)))
+    count, tables_nbytes, source_nbytes, records_nbytes, check = _PAGE_HEAD.unpack(head)
+    if not 0 < count <= PAGE_CHUNKS or len(body) != _ENTRY.size * count + tables_nbytes:
+        raise CorruptStreamError(where.at(at, "entries and tables that fill the page", count))
+    if xxh3_64(body) != check:
+        raise ChecksumError(where.at(at + 24, "a page with the checksum it states", "another"))
+    entries = tuple(_parse_entry(body, i * _ENTRY.size, where, at) for i in range(count))
+    if sum(e.source_nbytes for e in entries) != source_nbytes:
+        raise CorruptStreamError(where.at(at + 8, "the sum of the entries", source_nbytes))
+    if sum(e.record_nbytes + e.lead_nbytes for e in entries) > records_nbytes:
+        raise CorruptStreamError(
+            where.at(at + 16, "records that fit before the page", records_nbytes)
+        )
+    tables = _parse_tables(body[_ENTRY.size * count :], where, at)
+    return Page(entries, tables, source_nbytes, records_nbytes)
+
+
+def _parse_entry(body: bytes, offset: int, where: Where, at: int) -> Entry:
+    source_nbytes, record_nbytes, lead, type_, code, method, zero, checksum = _ENTRY.unpack_from(
+        body, offset
+    )
+    if (
+        zero
+        or type_ not in (format.CHUNK, format.SAME_AS)
+        or code not in dtypes.BY_CODE
+        or method not in format.METHOD_NAMES
+        or not 0 < source_nbytes <= format.MAX_CHUNK_NBYTES
+    ):
+        raise CorruptStreamError(
+            where.at(at, "a well-formed page entry", f"byte {offset} of the body")
+        )
+    dtype = dtypes.BY_CODE[code]
+    return Entry(source_nbytes, record_nbytes, lead, type_, dtype, method, checksum)
+
+
+def _parse_tables(packed: bytes, where: Where, at: int) -> dict[int, bytes]:
+    tables: dict[int, bytes] = {}
+    offset = 0
+    while offset < len(packed):
+        nbytes = _U32.unpack_from(packed, offset)[0] if len(packed) - offset >= 4 else 0
+        head = packed[offset + 4 : offset + 4 + nbytes]
+        name = table_name(head) if 4 <= nbytes == len(head) else None
+        if name is None:
+            raise CorruptStreamError(
+                where.at(at, "well-formed tables in the page", f"byte {offset}")
+            )
+        tables[name] = head
+        offset += 4 + nbytes
+    return tables
+
+
+def parse_root(record: Record, where: Where) -> Root:
+    """Read the ROOT record. Raises CorruptStreamError."""
+    head, body, at = record.head, bytes(record.body), record.offset + format.PREFIX_NBYTES
+    if len(head) < _ROOT_HEAD.size:
+        raise CorruptStreamError(where.at(at, f"a head of {_ROOT_HEAD.size} bytes", len(head)))
+    count, flags, source_nbytes, chunk_count, check = _ROOT_HEAD.unpack_from(head)
+    if flags & ~HAS_SHA256:
+        raise CorruptStreamError(where.at(at + 4, "flags 0 or 1", flags))
+    if len(head) != _ROOT_HEAD.size + (SHA256_NBYTES if flags else 0):
+        raise CorruptStreamError(where.at(at, "a head as long as its flags say", len(head)))
+    if count > format.MAX_PAGES or len(body) != _ROOT_ENTRY.size * count:
+        raise CorruptStreamError(where.at(at, "pages that fill the root", count))
+    if xxh3_64(body) != check:
+        raise ChecksumError(where.at(at + 24, "a root with the checksum it states", "another"))
+    pages = tuple(PageRef(*row) for row in _ROOT_ENTRY.iter_unpack(body))
+    if sum(p.source_nbytes for p in pages) != source_nbytes:
+        raise CorruptStreamError(where.at(at + 8, "the sum of the pages", source_nbytes))
+    if sum(p.chunk_count for p in pages) != chunk_count:
+        raise CorruptStreamError(where.at(at + 16, "the sum of the pages", chunk_count))
+    return Root(pages, source_nbytes, chunk_count, head[_ROOT_HEAD.size :] if flags else None)

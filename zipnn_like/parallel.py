@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ordered parallel map with a bounded number of items in flight; the number of usable cores."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from .errors import UsageError
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+THREADS_VARIABLE = "ZIPNN_LIKE_THREADS"
+MAX_THREADS = 256
+
+
+def _cgroup_cores() -> float:
+    """Cores that cgroup v2 grants, infinity when it sets no quota."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+            quota, period = file.read().split()
+        return float("inf") if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        return float("inf")
+
+
+def usable_cores() -> int:
+    """Cores this process may use: affinity and cgroup quota."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, int(min(cores, _cgroup_cores())))
+
+
+def thread_count(threads: int | None) -> int:
+    """Resolve a `threads` argument: itself, ZIPNN_LIKE_THREADS, or the usable cores.
+
+    Raises UsageError for a number that is not 1 to MAX_THREADS.
+    """
+    if threads is None:
+        text = os.environ.get(THREADS_VARIABLE)
+        if not text:
+            return min(usable_cores(), MAX_THREADS)
+        try:
+            threads = int(text)
+        except ValueError:
+            raise UsageError(f"{THREADS_VARIABLE}={text}: expected a number of threads") from None
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
+        raise UsageError(f"threads: expected 1 to {MAX_THREADS}, found {threads!r}")
+    return threads
+
+
+def map_in_order(function: Callable[[In], Out], items: Iterable[In], threads: int) -> Iterator[Out]:
+    """Yield function(item) in order, `threads` at a time, taking items at most one ahead.
+
+    The first exception, of an item or of the caller, cancels what has not begun and waits for
+    what has.
+    """
+    if threads == 1:
+        yield from map(function, items)
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="zipnn_like")
+    pending: deque[Future[Out]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run did: sizes, time, totals by dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Bytes of one dtype in the source and of its records in the stream (directory not counted)."""
+
+    source_bytes: int
+    stored_bytes: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of compress_file, decompress_file and verify_file.
+
+    source_bytes, stored_bytes  sizes of the source and of the whole stream
+    seconds                     wall-clock time
+    by_dtype                    totals by safetensors dtype name; BYTES for all that has no dtype
+    path                        the file that was written, None for file objects and verify
+    sha256                      SHA-256 of the source in hex, where the stream records it
+    """
+
+    source_bytes: int
+    stored_bytes: int
+    seconds: float
+    by_dtype: Mapping[str, Totals]
+    path: str | None = None
+    sha256: str | None = None
+
+    @property
+    def ratio(self) -> float:
+        """stored_bytes / source_bytes; 1.0 for an empty source."""
+        return self.stored_bytes / self.source_bytes if self.source_bytes else 1.0
+
+
+class Tally:
+    """Counts bytes by dtype while chunks pass."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[str, list[int]] = {}
+        self.source_bytes = 0
+
+    def add(self, dtype: str, source_bytes: int, stored_bytes: int) -> None:
+        """Count one chunk."""
+        counts = self._bytes.setdefault(dtype, [0, 0])
+        counts[0] += source_bytes
+        counts[1] += stored_bytes
+        self.source_bytes += source_bytes
+
+    def totals(self) -> dict[str, Totals]:
+        """The sums, in order of first appearance."""
+        return {dtype: Totals(*counts) for dtype, counts in self._bytes.items()}
