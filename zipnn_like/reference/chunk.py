@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chunks (docs/format.md, sections 4, 6.2 and 6.3): heads, and the four methods."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import zstandard
+
+from zipnn_like.errors import ChecksumError, CorruptStreamError, UnsupportedFormatError
+from zipnn_like.reference.records import Record
+from zipnn_like.reference.static import Layout, decode_static
+from zipnn_like.reference.tables import NAMED, UNIVERSAL, Table, universal_table
+from zipnn_like.reference.xxh3 import xxh3_64
+
+# Section 4: "method: 0 raw, 1 constant, 2 zstd, 3 static".
+RAW, CONSTANT, ZSTD, STATIC = 0, 1, 2, 3
+# Section 4: "table_count K: 1 to 8 for static, 0 otherwise"; "source_nbytes: 1 to 16,777,216".
+MAX_TABLES = 8
+MAX_CHUNK_NBYTES = 16_777_216
+# Section 4: "`source_nbytes` and the frame's window must be at most 8 MiB".
+MAX_ZSTD_NBYTES = 8 << 20
+# Section 6.3: "distance ... 1 to 16,777,216".
+MAX_DISTANCE = 16_777_216
+
+# Section 4.1, by code: "a static chunk of a dtype without a layout must be rejected".
+DTYPES: tuple[Layout | None, ...] = (
+    None,  # BYTES
+    Layout(8, "rotate", 12, 6, 4),  # F64
+    Layout(4, "rotate", 9, 2, 7),  # F32
+    Layout(2, "rotate", 6, 1, 2),  # F16
+    Layout(2, "rotate", 9, 0, 7),  # BF16
+    Layout(4, "rotate", 9, 2, 7),  # C64
+    Layout(1, "rotate", 6, 0, 2),  # F8_E5M2
+    Layout(1, "rotate", 5, 0, 3),  # F8_E4M3
+    Layout(1, "rotate", 6, 0, 2),  # F8_E5M2FNUZ
+    Layout(1, "rotate", 5, 0, 3),  # F8_E4M3FNUZ
+    Layout(1, "plain", 8, 0, 0),  # F8_E8M0
+    None,  # F6_E2M3
+    None,  # F6_E3M2
+    None,  # F4
+    Layout(1, "offset", 5, 0, 3),  # I8
+    Layout(1, "plain", 5, 0, 3),  # U8
+    None,  # I16
+    None,  # U16
+    None,  # I32
+    None,  # U32
+    None,  # I64
+    None,  # U64
+    None,  # BOOL
+)
+
+
+@dataclass(frozen=True)
+class ChunkHead:
+    """Section 4, the head of a CHUNK."""
+
+    dtype: int
+    method: int
+    unit_shift: int
+    source_nbytes: int
+    checksum: int
+    references: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SameAsHead:
+    """Section 6.3, the head of a SAME_AS."""
+
+    dtype: int
+    source_nbytes: int
+    checksum: int
+    distance: int
+
+
+def _check_dtype(record: Record, dtype: int) -> None:
+    """Section 4.1: "Other codes are *unsupported*"."""
+    expected = f"a dtype code below {len(DTYPES)}"
+    record.check(dtype < len(DTYPES), 0, expected, dtype, UnsupportedFormatError)
+
+
+def _check_source_nbytes(record: Record, source_nbytes: int) -> None:
+    fits = 1 <= source_nbytes <= MAX_CHUNK_NBYTES
+    record.check(fits, 4, f"1 to {MAX_CHUNK_NBYTES} source bytes", source_nbytes)
+
+
+def parse_chunk_head(record: Record) -> ChunkHead:
+    """Section 4: "`head_nbytes` must be 16 + 8 K, every field must lie in its range"."""
+    head = record.head
+    record.check(len(head) >= 16, 0, "a head of at least 16 bytes", len(head))
+    dtype, method, table_count, unit_shift, source_nbytes, checksum = struct.unpack_from(
+        "<BBBBIQ", head
+    )
+    _check_dtype(record, dtype)
+    record.check(method <= STATIC, 1, "a method of 0 to 3", method)
+    fits = 1 <= table_count <= MAX_TABLES if method == STATIC else table_count == 0
+    record.check(fits, 2, "1 to 8 tables for static, 0 otherwise", table_count)
+    shifts = (6, 9) if table_count >= 2 else (0,)
+    record.check(unit_shift in shifts, 3, f"unit_shift one of {shifts}", unit_shift)
+    _check_source_nbytes(record, source_nbytes)
+    expected = 16 + 8 * table_count
+    record.check(len(head) == expected, 2, f"a head of {expected} bytes", len(head))
+    references = struct.unpack_from(f"<{table_count}Q", head, 16)
+    return ChunkHead(dtype, method, unit_shift, source_nbytes, checksum, references)
+
+
+def parse_same_as_head(record: Record) -> SameAsHead:
+    """Section 6.3, all that can be checked on a SAME_AS by itself."""
+    head = record.head
+    record.check(len(head) == 24, 0, "a head of 24 bytes", len(head))
+    record.check(not record.body, 24, "no body", len(record.body))
+    dtype, zero, source_nbytes, checksum, distance, last = struct.unpack("<B3sIQI4s", head)
+    _check_dtype(record, dtype)
+    record.check(not any(zero), 1, "zero bytes", zero.hex())
+    _check_source_nbytes(record, source_nbytes)
+    fits = source_nbytes <= distance <= MAX_DISTANCE
+    record.check(fits, 16, f"a distance of {source_nbytes} to {MAX_DISTANCE}", distance)
+    record.check(not any(last), 20, "zero bytes", last.hex())
+    return SameAsHead(dtype, source_nbytes, checksum, distance)
+
+
+def decode_chunk(record: Record, head: ChunkHead, named: Mapping[int, Table]) -> bytes:
+    """The source bytes of a CHUNK; `named` holds the tables it may refer to by name."""
+    if head.method == RAW:
+        source = _decode_raw(record, head)
+    elif head.method == CONSTANT:
+        source = _decode_constant(record, head)
+    elif head.method == ZSTD:
+        source = _decode_zstd(record, head)
+    else:
+        source = _decode_static(record, head, named)
+    # "the decoded bytes must number `source_nbytes` and have the stated XXH3-64"
+    found = len(source)
+    record.check(found == head.source_nbytes, 4, f"{head.source_nbytes} decoded bytes", found)
+    computed = xxh3_64(source)
+    expected = f"decoded bytes with XXH3-64 {head.checksum:#x}"
+    record.check(computed == head.checksum, 8, expected, f"{computed:#x}", ChecksumError)
+    return source
+
+
+def _decode_raw(record: Record, head: ChunkHead) -> bytes:
+    """Raw: "`body_nbytes` must equal `source_nbytes`"."""
+    body_nbytes = len(record.body)
+    equal = body_nbytes == head.source_nbytes
+    record.check(equal, 4, f"a body of {head.source_nbytes} bytes", body_nbytes)
+    return record.body
+
+
+def _decode_constant(record: Record, head: ChunkHead) -> bytes:
+    """Constant: "1, 2, 4 or 8 bytes that are repeated"."""
+    body_nbytes = len(record.body)
+    record.check(body_nbytes in (1, 2, 4, 8), 4, "a body of 1, 2, 4 or 8 bytes", body_nbytes)
+    count, rest = divmod(head.source_nbytes, body_nbytes)
+    record.check(rest == 0, 4, f"a multiple of {body_nbytes} source bytes", head.source_nbytes)
+    return record.body * count
+
+
+def _decode_zstd(record: Record, head: ChunkHead) -> bytes:
+    """Zstd: "one zstd frame, nothing after it. Its content size must be present"."""
+    fits = head.source_nbytes <= MAX_ZSTD_NBYTES
+    record.check(fits, 4, f"at most {MAX_ZSTD_NBYTES} bytes in zstd", head.source_nbytes)
+    # A skippable frame is no frame of data: RFC 8878, section 3.1.1, "Magic_Number: 0xFD2FB528".
+    magic = record.body[:4]
+    is_frame = magic == bytes.fromhex("28B52FFD")
+    record.check(is_frame, len(record.head), "a zstd frame", magic.hex())
+    try:
+        frame = zstandard.get_frame_parameters(record.body)
+        equal = frame.content_size == head.source_nbytes
+        record.check(equal, 4, f"content size {head.source_nbytes}", frame.content_size)
+        small = frame.window_size <= MAX_ZSTD_NBYTES
+        record.check(small, 4, f"a window of at most {MAX_ZSTD_NBYTES} bytes", frame.window_size)
+        record.check(frame.dict_id == 0, 4, "no dictionary", frame.dict_id)
+        decompressor = zstandard.ZstdDecompressor()
+        return decompressor.decompress(record.body, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        where, at = record.where, record.body_start
+        raise CorruptStreamError(where.at(at, "one whole zstd frame", error)) from error
+
+
+def _decode_static(record: Record, head: ChunkHead, named: Mapping[int, Table]) -> bytes:
+    layout = DTYPES[head.dtype]
+    if layout is None:
+        expected = "a dtype with a static layout"
+        raise CorruptStreamError(record.where.at(record.start + 16, expected, head.dtype))
+    tables = []
+    for number, reference in enumerate(head.references):
+        at = 16 + 8 * number
+        if reference & NAMED:
+            # Section 6.2: "A reference that names no table must be rejected."
+            known = reference in named
+            record.check(known, at, "the name of a table", f"{reference:#x}")
+            table = named[reference]
+        else:
+            below = reference < UNIVERSAL
+            record.check(below, at, f"a reference below {UNIVERSAL}", reference)
+            table = universal_table(reference)
+        # Section 5.5: "`base` must be below 2^S."
+        most = 1 << layout.symbol_bits
+        record.check(table.base < most, at, f"a table with base below {most}", table.base)
+        tables.append(table)
+    unit_shift, where, start = head.unit_shift, record.where, record.body_start
+    return decode_static(record.body, head.source_nbytes, layout, tables, unit_shift, where, start)
