@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGTERM and SIGHUP as exceptions: a command that is told to stop leaves no partial file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_NAMES = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+
+
+class Terminated(BaseException):
+    """The process was told to end by `signal_number`."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.signal_number = signal_number
+
+
+@contextmanager
+def termination_raises() -> Iterator[None]:
+    """Raise Terminated in the main thread for signals that would end the process at once.
+
+    A signal that is ignored (nohup) or handled by the caller of `main` stays as it is.
+    """
+    changed: list[signal.Signals] = []
+    if threading.current_thread() is threading.main_thread():
+        known = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+        changed = [number for number in known if signal.getsignal(number) == signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, _raise_terminated)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def end_by_signal(number: int) -> int:
+    """End the process as the signal would have, so that its parent sees the true cause."""
+    os.kill(os.getpid(), number)
+    return 128 + number
+
+
+def _raise_terminated(number: int, frame: FrameType | None) -> None:
+    raise Terminated(number)
