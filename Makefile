@@ -12,7 +12,6 @@ C_HEADERS := $(sort $(wildcard csrc/*.h tests/c/*.h))
 C_TESTS := $(patsubst tests/c/%.c,build/ctest/%,$(sort $(wildcard tests/c/test_*.c)))
 C_OBJECTS := $(C_SOURCES:csrc/%.c=build/ctest/core/%.o)
 FUZZERS := $(patsubst tests/c/%.c,build/fuzz/%,$(sort $(wildcard tests/c/fuzz_*.c)))
-REFERENCE_TESTS := $(sort $(wildcard tests/test_reference*.py))
 
 WARNINGS := -Wall -Wextra -Wconversion -Wvla -Werror
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -25,7 +24,7 @@ export UBSAN_OPTIONS ?= print_stacktrace=1
 .DELETE_ON_ERROR:
 # The steps of `test` and `test-all` are listed in the order in which their output should be read.
 .NOTPARALLEL:
-.PHONY: help venv build test test-all lint ctest pytest fuzz fuzz-briefly reference demo clean
+.PHONY: help venv build test test-all lint ctest pytest fuzz fuzz-briefly demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -50,7 +49,7 @@ $(VENV)/native.stamp: $(VENV)/dev.stamp $(C_SOURCES) $(C_HEADERS) zipnn_like/_ff
 
 test: lint ctest pytest ## style, types, C tests under sanitizers, Python tests
 
-test-all: lint ctest fuzz-briefly reference pytest ## test, 20 s of fuzzing, reference with numba
+test-all: lint ctest fuzz-briefly pytest ## test, and 20 seconds of fuzzing
 
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check
@@ -106,21 +105,6 @@ fuzz-briefly: # 20 seconds, where clang and its fuzzer runtime are installed
 	elif $(CLANG) -fsanitize=fuzzer,address -o build/fuzz/probe build/fuzz/probe.c 2> /dev/null; \
 	then $(MAKE) --no-print-directory fuzz FUZZ_SECONDS=20; \
 	else echo 'WARNING: $(CLANG) has no -fsanitize=fuzzer: NOT FUZZED' >&2; fi
-
-# --- the reference decoder, compiled by numba -----------------------------------------------------
-
-# An environment of its own: .venv has no numba, so its pytest runs the reference in plain Python.
-REFERENCE_VENV := build/venv-reference
-
-reference: $(VENV)/native.stamp $(REFERENCE_VENV)/stamp # the reference's tests with numba
-	@if [ -z '$(REFERENCE_TESTS)' ]; then echo 'WARNING: no tests/test_reference*.py' >&2; \
-	else $(REFERENCE_VENV)/bin/python -m pytest $(REFERENCE_TESTS); fi
-
-$(REFERENCE_VENV)/stamp: $(VENV)/native.stamp pyproject.toml
-	test -x $(REFERENCE_VENV)/bin/python || $(PYTHON) -m venv $(REFERENCE_VENV)
-	$(REFERENCE_VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(REFERENCE_VENV)/bin/python -m pip install --quiet --editable '.[dev,reference]'
-	touch $@
 
 # --- the rest -------------------------------------------------------------------------------------
 

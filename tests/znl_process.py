@@ -16,7 +16,7 @@ import numpy as np
 import zipnn_like
 
 ZNL = [sys.executable, "-m", "zipnn_like"]
-TIMEOUT_S = 120
+TIMEOUT_S = 10
 
 
 def environment(**variables: str) -> dict[str, str]:

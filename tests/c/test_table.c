@@ -79,6 +79,15 @@ static void fit_and_check(const uint32_t *counts, unsigned symbol_bits, const ch
     const uint64_t cost = znl_table_cost(&table, exact_counts, symbol_bits);
     CHECK(cost <= total * ((ZNL_TABLE_BITS + 32) << 8), "%s: cost of %llu values is %llu", what,
           (unsigned long long)total, (unsigned long long)cost);
+    /* No window of 31 values without the value 0 holds more. */
+    for (unsigned base = 1; symbol_bits < 12 && base + 31 <= 1u << symbol_bits; base++) {
+        uint64_t held = 0, other = 0;
+        for (unsigned s = 0; s < 31; s++) {
+            held += counts[table.base + s];
+            other += counts[base + s];
+        }
+        CHECK(held >= other, "%s: base %u, not %u", what, base, table.base);
+    }
     CHECK(guarded_free(&exact), "%s", what);
 }
 

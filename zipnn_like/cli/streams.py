@@ -38,7 +38,9 @@ def standard_input() -> BinaryIO:
     """The bytes of standard input."""
     if sys.stdin is None:
         raise ZnlError("standard input is closed")
-    return sys.stdin.buffer
+    # Unbuffered: a buffered reader loops in C, where a Ctrl-C waits for a pipe that stalls.
+    raw: BinaryIO = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+    return raw
 
 
 def standard_output() -> BinaryIO:
