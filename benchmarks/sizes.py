@@ -17,8 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import zipnn_like as znl
 import zstandard
+
+import zipnn_like as znl
 from zipnn_like.native import isa_name
 
 ROUNDS = 7
@@ -32,7 +33,7 @@ def timed(function: Callable[[], Any]) -> float:
 
 
 def measure(path: Path) -> dict[str, Any]:
-    """Sizes in bytes, and speeds in source bytes a second: medians of interleaved rounds, one thread."""
+    """Sizes in bytes; speeds in bytes a second: one thread, medians of interleaved rounds."""
     source = path.read_bytes()
     room, copy = bytearray(len(source)), bytearray(len(source))
     packer, unpacker = zstandard.ZstdCompressor(level=3), zstandard.ZstdDecompressor()

@@ -12,8 +12,15 @@
 #define MAX_SAMPLE_STEP 16    /* costs 0.0016 bit a value against the exact one, saves half of the time */
 #define SMALL_VALUES 8192u    /* below this a fitted table may cost more than it saves */
 #define NO_GROUP UINT32_MAX
-/* A table of its own: TABLE record 16 + 36 bytes, again 4 + 36 in the page; in 1/256 bit. */
-#define TABLE_COST ((uint64_t)(92 * 8) << 8)
+/* A table of its own: TABLE record 16 + 36 bytes, again 4 + 36 in the page. */
+#define TABLE_NBYTES 92
+#define TABLE_COST ((uint64_t)(TABLE_NBYTES * 8) << 8) /* in 1/256 bit */
+
+/* Chunks that share a table. */
+typedef struct {
+    znl_freq_table table;
+    uint64_t saved_nbytes; /* by coding its chunks instead of storing them raw */
+} chunk_group;
 
 typedef struct {
     znl_static_encode_scratch body;
@@ -21,17 +28,18 @@ typedef struct {
     uint32_t counts[ZNL_MAX_SYMBOL_VALUES];
     uint32_t group_counts[ZNL_MAX_SYMBOL_VALUES];
     uint32_t merged_counts[ZNL_MAX_SYMBOL_VALUES];
-    znl_freq_table group_tables[]; /* chunk_count of them, then as many u32: the group of each chunk */
+    chunk_group groups[]; /* chunk_count of them, then as many u32: the group of each chunk */
 } encode_scratch;
 
 size_t znl_encode_scratch_nbytes(size_t chunk_count)
 {
-    return sizeof(encode_scratch) + chunk_count * (sizeof(znl_freq_table) + sizeof(uint32_t)) + 64;
+    return sizeof(encode_scratch) + chunk_count * (sizeof(chunk_group) + sizeof(uint32_t)) + 64;
 }
 
-static int is_constant(const uint8_t *in, size_t in_nbytes, size_t width)
+int znl_is_constant(const uint8_t *in, size_t in_nbytes, size_t width)
 {
-    return in_nbytes % width == 0 && memcmp(in, in + width, in_nbytes - width) == 0;
+    if (width == 0 || in_nbytes < width || in_nbytes % width) return 0;
+    return memcmp(in, in + width, in_nbytes - width) == 0;
 }
 
 /* Methods that need no table: sets constant or raw and returns 1, or leaves the chunk to the coder. */
@@ -39,8 +47,7 @@ static int encode_trivially(const znl_layout *layout, znl_chunk *chunk)
 {
     chunk->body_offset = chunk->body_nbytes = 0;
     chunk->table_count = chunk->unit_shift = 0;
-    if (chunk->source_nbytes >= layout->width &&
-        is_constant(chunk->source, chunk->source_nbytes, layout->width)) {
+    if (znl_is_constant(chunk->source, chunk->source_nbytes, layout->width)) {
         memcpy(chunk->body, chunk->source, layout->width);
         chunk->method = ZNL_METHOD_CONSTANT;
         chunk->body_nbytes = layout->width;
@@ -91,14 +98,15 @@ static uint32_t group_chunks(const znl_kernels *kernels, const znl_layout *layou
             const uint64_t merged_cost = znl_table_cost(&merged, scratch->merged_counts, bits);
             if (merged_cost <= group_cost + own_cost + TABLE_COST) {
                 memcpy(scratch->group_counts, scratch->merged_counts, sizeof scratch->merged_counts);
-                scratch->group_tables[groups - 1] = merged;
+                scratch->groups[groups - 1].table = merged;
                 group_cost = merged_cost;
                 group_of[i] = groups - 1;
                 continue;
             }
         }
         memcpy(scratch->group_counts, scratch->counts, sizeof scratch->counts);
-        scratch->group_tables[groups] = own;
+        scratch->groups[groups].table = own;
+        scratch->groups[groups].saved_nbytes = 0;
         group_cost = own_cost;
         group_of[i] = groups++;
     }
@@ -109,6 +117,13 @@ static void write_table(const znl_freq_table *table, znl_table *wire)
 {
     wire->nbytes = (uint32_t)znl_table_write(table, wire->bytes);
     wire->name = znl_xxh3_64_scalar(wire->bytes, wire->nbytes) | ZNL_TABLE_NAME_BIT;
+}
+
+/* Bytes that the coded body saves against the source, references counted. */
+static uint32_t saved_by_coding(const znl_chunk *chunk)
+{
+    const uint32_t coded = chunk->body_nbytes + 8u * chunk->table_count;
+    return coded < chunk->source_nbytes ? chunk->source_nbytes - coded : 0;
 }
 
 /* Encode a small or joined chunk: universal tables by unit, or one table fitted to it, whichever is cheaper.
@@ -142,19 +157,21 @@ static int encode_by_classes(const znl_kernels *kernels, const znl_layout *layou
         }
     }
     if (znl_static_encode(kernels, layout, tables, chunk, &scratch->body) != ZNL_OK) return 0;
-    chunk->method = ZNL_METHOD_STATIC;
+    if (saved_by_coding(chunk) > (fitted ? TABLE_NBYTES : 0)) chunk->method = ZNL_METHOD_STATIC;
     return fitted;
 }
 
 /* Encode a chunk with its group's table, or leave it raw. */
-static void encode_by_group(const znl_kernels *kernels, const znl_layout *layout, const znl_freq_table *table,
+static void encode_by_group(const znl_kernels *kernels, const znl_layout *layout, chunk_group *group,
                             uint64_t name, znl_chunk *chunk, encode_scratch *scratch)
 {
     znl_static_split(kernels, layout, chunk, &scratch->body);
     chunk->table_count = 1;
     chunk->tables[0] = name;
-    if (znl_static_encode(kernels, layout, table, chunk, &scratch->body) == ZNL_OK)
-        chunk->method = ZNL_METHOD_STATIC;
+    if (znl_static_encode(kernels, layout, &group->table, chunk, &scratch->body) != ZNL_OK) return;
+    const uint32_t saved = saved_by_coding(chunk);
+    if (saved) chunk->method = ZNL_METHOD_STATIC;
+    group->saved_nbytes += saved;
 }
 
 int64_t znl_encode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, znl_table *tables,
@@ -165,7 +182,7 @@ int64_t znl_encode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, znl_ta
     if (status != ZNL_OK) return status;
     if (scratch_nbytes < znl_encode_scratch_nbytes(chunk_count)) return ZNL_E_NO_ROOM;
     encode_scratch *scratch = (encode_scratch *)(((uintptr_t)scratch_bytes + 63) & ~(uintptr_t)63);
-    uint32_t *group_of = (uint32_t *)(scratch->group_tables + chunk_count);
+    uint32_t *group_of = (uint32_t *)(scratch->groups + chunk_count);
     for (size_t i = 0; i < chunk_count; i++) {
         znl_chunk *chunk = &chunks[i];
         const znl_layout *layout = znl_layout_of(chunk->dtype);
@@ -180,16 +197,24 @@ int64_t znl_encode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, znl_ta
     if (chunk_count == 0) return 0;
     const znl_layout *layout = znl_layout_of(chunks[0].dtype);
     const uint32_t groups = group_chunks(&kernels, layout, chunks, chunk_count, scratch, group_of);
-    for (uint32_t g = 0; g < groups; g++) write_table(&scratch->group_tables[g], &tables[g]);
+    for (uint32_t g = 0; g < groups; g++) write_table(&scratch->groups[g].table, &tables[g]);
     int64_t table_count = groups;
     for (size_t i = 0; i < chunk_count; i++) {
         znl_chunk *chunk = &chunks[i];
         if (group_of[i] != NO_GROUP)
-            encode_by_group(&kernels, layout, &scratch->group_tables[group_of[i]], tables[group_of[i]].name,
-                            chunk, scratch);
+            encode_by_group(&kernels, layout, &scratch->groups[group_of[i]], tables[group_of[i]].name, chunk,
+                            scratch);
         else if (!encode_trivially(layout, chunk))
             table_count += encode_by_classes(&kernels, layout, chunk, scratch, &tables[table_count]);
-        if (chunk->method == ZNL_METHOD_RAW) chunk->table_count = chunk->unit_shift = 0;
+    }
+    for (size_t i = 0; i < chunk_count; i++) {
+        znl_chunk *chunk = &chunks[i];
+        /* A group that does not earn its table is stored raw. */
+        if (group_of[i] != NO_GROUP && scratch->groups[group_of[i]].saved_nbytes <= TABLE_NBYTES)
+            chunk->method = ZNL_METHOD_RAW;
+        if (chunk->method != ZNL_METHOD_RAW) continue;
+        chunk->table_count = chunk->unit_shift = 0;
+        chunk->body_offset = chunk->body_nbytes = 0;
     }
     return table_count;
 }

@@ -78,6 +78,9 @@ int64_t znl_encode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, znl_ta
 int64_t znl_decode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, const znl_table *tables,
                           size_t table_count, uint8_t *scratch, size_t scratch_nbytes);
 
+/* 1 when in[0..in_nbytes) is one value of `width` bytes again and again. */
+int znl_is_constant(const uint8_t *in, size_t in_nbytes, size_t width);
+
 /* 0 when in[0..in_nbytes) is the head of a TABLE record, else an error code; writes its name. */
 int64_t znl_table_check(const uint8_t *in, size_t in_nbytes, uint64_t *name);
 

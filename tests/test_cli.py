@@ -141,6 +141,11 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     assert names_in(tmp_path) == set()
 
 
+def test_a_run_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    assert znl("compress", tmp_path / "nothing", "-o", f"{tmp_path}/new/").returncode == 1
+    assert names_in(tmp_path) == set()
+
+
 def test_a_missing_output_folder_is_one_line(model: Path, tmp_path: Path) -> None:
     done = znl("compress", model, "-o", tmp_path / "no" / "where")
     assert done.returncode == 1

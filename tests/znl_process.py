@@ -16,14 +16,15 @@ import numpy as np
 import zipnn_like
 
 ZNL = [sys.executable, "-m", "zipnn_like"]
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 
 
 def environment(**variables: str) -> dict[str, str]:
     """The environment of a child that imports the package under test, wherever it runs."""
     root = str(Path(zipnn_like.__file__).parent.parent)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ZIPNN_LIKE")}
-    return {**kept, "PYTHONPATH": root, **variables}
+    paths = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
+    return {**kept, "PYTHONPATH": paths, **variables}
 
 
 def znl(

@@ -14,8 +14,11 @@ class BufferPool:
         self._free: list[bytearray] = []
 
     def take(self, nbytes: int | None = None) -> bytearray:
-        """A buffer of at least `nbytes`, with any contents."""
-        if nbytes is not None and nbytes > self.nbytes:
+        """A buffer of at least `nbytes`, with any contents.
+
+        Only what fills half of a recycled buffer gets one: a Window holds thousands of small ones.
+        """
+        if nbytes is not None and not self.nbytes // 2 <= nbytes <= self.nbytes:
             return bytearray(nbytes)
         try:
             return self._free.pop()

@@ -13,7 +13,7 @@ import zstandard
 
 from . import format, native
 from .dtypes import DType
-from .errors import ChecksumError, CorruptStreamError, LimitExceededError, Where, ZnlError
+from .errors import ChecksumError, CorruptStreamError, Where, ZnlError
 from .format import CONSTANT, RAW, ZSTD, ChunkHead
 from .levels import Level
 from .native import ffi, lib
@@ -91,22 +91,18 @@ def _encode_values(
     count = len(sources)
     chunks = ffi.new("znl_chunk[]", count)
     tables = ffi.new("znl_table[]", count)
-    alive: list[Any] = []  # buffers must not move while C holds their addresses
+    scratch = _scratch("encode", int(lib.znl_encode_scratch_nbytes(BATCH_CHUNKS)))
     regions: list[memoryview] = []
     offset = 0
-    for chunk, plan, source in zip(chunks, batch.chunks, sources, strict=True):
-        region = bodies[offset : offset + len(source) + BODY_SLACK_NBYTES]
-        offset += len(region)
-        regions.append(region)
-        alive += [native.pointer(source), native.pointer(region, writable=True)]
-        chunk.source, chunk.body = (
-            ffi.cast("uint8_t *", alive[-2]),
-            ffi.cast("uint8_t *", alive[-1]),
-        )
-        chunk.source_nbytes, chunk.body_room = len(source), len(region)
-        chunk.dtype, chunk.is_joined = batch.dtype.code, plan.is_joined
-    scratch = _scratch("encode", int(lib.znl_encode_scratch_nbytes(BATCH_CHUNKS)))
-    made = lib.znl_encode_chunks(native.isa(), chunks, count, tables, scratch, len(scratch))
+    with native.Pins() as pins:
+        for chunk, plan, source in zip(chunks, batch.chunks, sources, strict=True):
+            region = bodies[offset : offset + len(source) + BODY_SLACK_NBYTES]
+            offset += len(region)
+            regions.append(region)
+            chunk.source, chunk.source_nbytes = pins.address(source), len(source)
+            chunk.body, chunk.body_room = pins.address(region, writable=True), len(region)
+            chunk.dtype, chunk.is_joined = batch.dtype.code, plan.is_joined
+        made = lib.znl_encode_chunks(native.isa(), chunks, count, tables, scratch, len(scratch))
     if made < 0:
         raise ZnlError(f"the encoder broke its own contract: {native.error_text(made)}")
     heads = {int(t.name): bytes(ffi.buffer(t.bytes, t.nbytes)) for t in tables[0:made]}
@@ -129,20 +125,10 @@ def _encoded_chunk(
     return EncodedChunk(head, body, source, named)
 
 
-def _repeats(source: memoryview, width: int) -> bool:
-    """The bytes are one value of `width` bytes again and again."""
-    if len(source) % width:
-        return False
-    start = bytes(source[: 64 * width])
-    if start[width:] != start[:-width]:
-        return False
-    return bytes(source[width:]) == bytes(source[:-width])
-
-
 def _encode_bytes(dtype: DType, source: memoryview, level: Level) -> EncodedChunk:
     checksum = native.xxh3_64(source)
     method, body = RAW, source
-    if _repeats(source, dtype.width):
+    if native.is_constant(source, dtype.width):
         method, body = CONSTANT, source[: dtype.width]
     elif len(source) <= format.MAX_ZSTD_NBYTES:
         packed = memoryview(_zstd_compressor(level).compress(source))
@@ -174,7 +160,7 @@ def _scratch(kind: str, nbytes: int) -> Any:
 def decode_chunks(chunks: Sequence[StoredChunk], targets: Sequence[memoryview]) -> None:
     """Decode chunks into views of exactly their source_nbytes, and check their checksums.
 
-    Raises CorruptStreamError, ChecksumError, LimitExceededError.
+    Raises CorruptStreamError, ChecksumError.
     """
     values: list[tuple[StoredChunk, memoryview]] = []
     for stored, target in zip(chunks, targets, strict=True):
@@ -190,28 +176,24 @@ def _decode_values(items: list[tuple[StoredChunk, memoryview]]) -> None:
     chunks = ffi.new("znl_chunk[]", len(items))
     table_count = sum(len(stored.tables) for stored, _ in items)
     tables = ffi.new("znl_table[]", max(1, table_count))
-    alive: list[Any] = []
-    t = 0
-    for chunk, (stored, target) in zip(chunks, items, strict=True):
-        head = stored.head
-        alive += [native.pointer(stored.body), native.pointer(target, writable=True)]
-        chunk.body, chunk.source = (
-            ffi.cast("uint8_t *", alive[-2]),
-            ffi.cast("uint8_t *", alive[-1]),
-        )
-        chunk.body_nbytes, chunk.source_nbytes = len(stored.body), len(target)
-        chunk.checksum, chunk.dtype, chunk.method = head.checksum, head.dtype.code, head.method
-        chunk.table_count, chunk.unit_shift = len(head.tables), head.unit_shift
-        for i, (reference, wire) in enumerate(zip(head.tables, stored.tables, strict=True)):
-            chunk.tables[i] = reference
-            if wire is not None:
-                tables[t].name, tables[t].nbytes = reference, len(wire)
-                ffi.memmove(tables[t].bytes, wire, len(wire))
-            t += 1
     scratch = _scratch("decode", int(lib.znl_decode_scratch_nbytes()))
-    status = lib.znl_decode_chunks(
-        native.isa(), chunks, len(items), tables, table_count, scratch, len(scratch)
-    )
+    t = 0
+    with native.Pins() as pins:
+        for chunk, (stored, target) in zip(chunks, items, strict=True):
+            head = stored.head
+            chunk.body, chunk.body_nbytes = pins.address(stored.body), len(stored.body)
+            chunk.source, chunk.source_nbytes = pins.address(target, writable=True), len(target)
+            chunk.checksum, chunk.dtype, chunk.method = head.checksum, head.dtype.code, head.method
+            chunk.table_count, chunk.unit_shift = len(head.tables), head.unit_shift
+            for i, (reference, wire) in enumerate(zip(head.tables, stored.tables, strict=True)):
+                chunk.tables[i] = reference
+                if wire is not None:
+                    tables[t].name, tables[t].nbytes = reference, len(wire)
+                    ffi.memmove(tables[t].bytes, wire, len(wire))
+                t += 1
+        status = lib.znl_decode_chunks(
+            native.isa(), chunks, len(items), tables, table_count, scratch, len(scratch)
+        )
     if status == 0:
         return
     failed = next((i for i, chunk in enumerate(chunks) if chunk.status), 0)
@@ -236,7 +218,7 @@ def _decode_zstd(stored: StoredChunk, target: memoryview) -> None:
     where, at, expected = stored.where, stored.offset, stored.head.source_nbytes
     if expected > format.MAX_ZSTD_NBYTES:
         limit = f"a zstd chunk of at most {format.MAX_ZSTD_NBYTES} bytes"
-        raise LimitExceededError(where.at(at, limit, expected))
+        raise CorruptStreamError(where.at(at, limit, expected))
     try:
         frame = zstandard.get_frame_parameters(stored.body)
         if frame.content_size != expected or frame.dict_id:
@@ -245,7 +227,7 @@ def _decode_zstd(stored: StoredChunk, target: memoryview) -> None:
             )
         if frame.window_size > format.MAX_ZSTD_NBYTES:
             limit = f"a zstd window of at most {format.MAX_ZSTD_NBYTES} bytes"
-            raise LimitExceededError(where.at(at, limit, frame.window_size))
+            raise CorruptStreamError(where.at(at, limit, frame.window_size))
         data = zstandard.ZstdDecompressor().decompress(stored.body, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise CorruptStreamError(where.at(at, "a whole zstd frame", f"damage: {error}")) from None

@@ -157,6 +157,7 @@ def _parse_entry(body: bytes, offset: int, where: Where, at: int) -> Entry:
         or type_ not in (format.CHUNK, format.SAME_AS)
         or code not in dtypes.BY_CODE
         or method not in format.METHOD_NAMES
+        or (type_ == format.SAME_AS and method)
         or not 0 < source_nbytes <= format.MAX_CHUNK_NBYTES
     ):
         raise CorruptStreamError(
@@ -173,9 +174,9 @@ def _parse_tables(packed: bytes, where: Where, at: int) -> dict[int, bytes]:
         nbytes = _U32.unpack_from(packed, offset)[0] if len(packed) - offset >= 4 else 0
         head = packed[offset + 4 : offset + 4 + nbytes]
         name = table_name(head) if 4 <= nbytes == len(head) else None
-        if name is None:
+        if name is None or name in tables:
             raise CorruptStreamError(
-                where.at(at, "well-formed tables in the page", f"byte {offset}")
+                where.at(at, "well-formed tables in the page, each once", f"byte {offset}")
             )
         tables[name] = head
         offset += 4 + nbytes
@@ -197,6 +198,17 @@ def parse_root(record: Record, where: Where) -> Root:
     if xxh3_64(body) != check:
         raise ChecksumError(where.at(at + 24, "a root with the checksum it states", "another"))
     pages = tuple(PageRef(*row) for row in _ROOT_ENTRY.iter_unpack(body))
+    for i, page in enumerate(pages):
+        least = 1 if i == len(pages) - 1 else PAGE_CHUNKS
+        if not least <= page.chunk_count <= PAGE_CHUNKS:
+            raise CorruptStreamError(
+                where.at(at, f"{least} to {PAGE_CHUNKS} chunks in page {i}", page.chunk_count)
+            )
+        most = page.chunk_count * format.MAX_CHUNK_NBYTES
+        if page.source_nbytes > most:
+            raise CorruptStreamError(
+                where.at(at, f"at most {most} source bytes in page {i}", page.source_nbytes)
+            )
     if sum(p.source_nbytes for p in pages) != source_nbytes:
         raise CorruptStreamError(where.at(at + 8, "the sum of the pages", source_nbytes))
     if sum(p.chunk_count for p in pages) != chunk_count:

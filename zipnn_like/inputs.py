@@ -103,9 +103,11 @@ class FileInput(Input):
 
     def _read_some(self, view: memoryview) -> int:
         try:
-            count = self._file.readinto(view) or 0
+            count = self._file.readinto(view)
         except OSError as error:
             raise SourceError(f"{self.name}: {error.strerror or error}") from error
+        if count is None:
+            raise SourceError(f"{self.name}: expected a blocking file, found a non-blocking one")
         self._read_nbytes += count
         return count
 
@@ -131,24 +133,34 @@ class StreamInput(Input):
         name = getattr(file, "name", None)
         super().__init__(name if isinstance(name, str) else "<stream>", None)
         self._file: Any = file
-        self._readinto = getattr(file, "readinto", None)
+        # readinto of a buffered reader loops in C, where a Ctrl-C waits for a pipe that stalls.
+        self._readinto = getattr(file, "readinto1", getattr(file, "readinto", None))
 
     def _read_some(self, view: memoryview) -> int:
         try:
             if self._readinto is not None:
-                return int(self._readinto(view) or 0)
-            piece = self._file.read(len(view))
+                count: int | None = self._readinto(view)
+            else:
+                piece = self._file.read(len(view))
+                count = None if piece is None else len(piece)
+                view[: count or 0] = piece or b""
         except OSError as error:
             raise SourceError(f"{self.name}: {error.strerror or error}") from error
-        view[: len(piece)] = piece
-        return len(piece)
+        if count is None:
+            # "No data yet" must not pass for the end: the archive would hold a part and look whole.
+            raise SourceError(f"{self.name}: expected a blocking file, found a non-blocking one")
+        return count
 
 
 def as_bytes_view(data: Buffer) -> memoryview:
     """Any C-contiguous buffer as a flat view of bytes; UsageError for others."""
     try:
         view = memoryview(data)
-        return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+        if view.format == "B" and view.ndim == 1:
+            return view
+        if view.nbytes == 0:  # which cast() refuses
+            return memoryview(b"" if view.readonly else bytearray())
+        return view.cast("B")
     except (TypeError, ValueError) as error:
         raise UsageError(f"expected a C-contiguous buffer of bytes: {error}") from error
 

@@ -5,31 +5,75 @@ from __future__ import annotations
 
 import functools
 import os
+from types import TracebackType
 from typing import Any
 
 from ._native import ffi, lib
 from .errors import UsageError
 
-__all__ = ["error_text", "ffi", "isa", "isa_name", "lib", "pointer", "table_name", "xxh3_64"]
+__all__ = [
+    "Pins",
+    "error_text",
+    "ffi",
+    "is_constant",
+    "isa",
+    "isa_name",
+    "lib",
+    "table_name",
+    "xxh3_64",
+]
 
 ISA_VARIABLE = "ZIPNN_LIKE_ISA"
 _ISAS = {"scalar": lib.ZNL_ISA_SCALAR}
 
 
-def pointer(buffer: Any, *, writable: bool = False) -> Any:
-    """A `uint8_t *` to the first byte of a contiguous buffer, kept alive by the result."""
-    return ffi.from_buffer("uint8_t[]", buffer, require_writable=writable)
+class Pins:
+    """Buffers whose addresses C holds; a context manager that lets go of all of them.
+
+    Letting go is explicit: when a traceback keeps the frame of a failed call, the garbage collector
+    may clear a memoryview before the cffi object that still points to it, and crash.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[Any] = []
+
+    def address(self, buffer: Any, *, writable: bool = False) -> Any:
+        """A `uint8_t *` to the first byte of a buffer, valid until the end of the block."""
+        held = ffi.from_buffer("uint8_t[]", buffer, require_writable=writable)
+        self._held.append(held)
+        return ffi.cast("uint8_t *", held)
+
+    def __enter__(self) -> Pins:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for held in self._held:
+            ffi.release(held)
 
 
 def xxh3_64(data: bytes | bytearray | memoryview) -> int:
     """XXH3-64 of the bytes, seed 0."""
-    return int(lib.znl_xxh3_64(pointer(data), len(data)))
+    with Pins() as pins:
+        return int(lib.znl_xxh3_64(pins.address(data), len(data)))
+
+
+def is_constant(data: memoryview, width: int) -> bool:
+    """The bytes are one value of `width` bytes again and again."""
+    with Pins() as pins:
+        return bool(lib.znl_is_constant(pins.address(data), len(data), width))
 
 
 def table_name(head: bytes) -> int | None:
     """The name of a table from the head of its TABLE record, None when it is not well formed."""
     name = ffi.new("uint64_t *")
-    return int(name[0]) if lib.znl_table_check(pointer(head), len(head), name) == 0 else None
+    with Pins() as pins:
+        status = lib.znl_table_check(pins.address(head), len(head), name)
+    return int(name[0]) if status == 0 else None
 
 
 def error_text(code: int) -> str:

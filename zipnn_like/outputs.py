@@ -76,8 +76,8 @@ class StreamOutput(Output):
         view = memoryview(data)
         while len(view):
             count = self._file.write(view)
-            if count is None:  # raw files may not count, buffered ones always take all
-                return
+            if count is None:
+                raise ZnlError(f"{self.name}: expected a blocking file, found a non-blocking one")
             view = view[count:]
 
     def commit(self) -> None:
@@ -98,12 +98,7 @@ class FileOutput(Output):
         self._like: os.stat_result | None = getattr(like, "status", None)
         self._copies_mode = self._like is not None and stat.S_ISREG(self._like.st_mode)
         folder = os.path.dirname(self.path) or "."
-        if os.path.isdir(self.path):
-            raise ZnlError(f"{self.path}: expected a file name, found a folder")
-        if self._like and os.path.exists(self.path):
-            target = os.stat(self.path)
-            if os.path.samestat(target, self._like):
-                raise UsageError(f"{self.path}: input and output are the same file")
+        self._check_target()
         if not overwrite and os.path.lexists(self.path):
             raise ZnlError(f"{self.path}: exists already; force (-f, overwrite=True) to replace it")
         self._temporary = os.path.join(folder, f".znl-{secrets.token_hex(8)}.part")
@@ -114,6 +109,20 @@ class FileOutput(Output):
         except OSError as error:
             raise self._failure(error) from error
         self._file = os.fdopen(descriptor, "wb", buffering=BUFFER_NBYTES)
+
+    def _check_target(self) -> None:
+        """What stands under the target's name must be a file that may be replaced, or nothing."""
+        try:
+            found = os.stat(self.name)
+        except OSError:
+            return
+        if stat.S_ISDIR(found.st_mode):
+            raise ZnlError(f"{self.name}: expected a file name, found a folder")
+        if not stat.S_ISREG(found.st_mode):
+            # Renaming over a device or pipe would destroy it.
+            raise UsageError(f"{self.name}: found a device or pipe: pass it as an open file object")
+        if self._like and os.path.samestat(found, self._like):
+            raise UsageError(f"{self.name}: input and output are the same file")
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         try:

@@ -15,7 +15,13 @@ from typing import IO
 from . import directory, format
 from .chunk_codec import StoredChunk, decode_chunks
 from .directory import Entry, Page, Root
-from .errors import ChecksumError, CorruptStreamError, TruncatedStreamError, Where
+from .errors import (
+    ChecksumError,
+    CorruptStreamError,
+    TruncatedStreamError,
+    UsageError,
+    Where,
+)
 from .format import Record
 from .parallel import map_in_order
 from .stream_reader import resolve_tables
@@ -231,6 +237,8 @@ def file_pread(file: IO[bytes]) -> Pread:
     if hasattr(os, "preadv"):
 
         def pread(offset: int, nbytes: int) -> memoryview:
+            if file.closed:  # the number may be another file's by now
+                raise UsageError(f"{file.name}: expected an open file, found it closed")
             view = memoryview(bytearray(nbytes))
             done = 0
             while done < nbytes:

@@ -26,7 +26,12 @@ Progress = Callable[[int, "int | None"], None]
 
 
 class Target:
-    """Where restored bytes go: place() hands out room in order, deliver() takes it back filled."""
+    """Where restored bytes go: place() hands out room in order, deliver() takes it back filled.
+
+    room_nbytes  source bytes that fit, None without a limit
+    """
+
+    room_nbytes: int | None = None
 
     def place(self, nbytes: int) -> memoryview:
         """Room for the next `nbytes` source bytes."""
@@ -62,14 +67,11 @@ class MemoryTarget(Target):
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
+        self.room_nbytes = len(view)
         self._placed_nbytes = 0
 
     def place(self, nbytes: int) -> memoryview:
         start = self._placed_nbytes
-        if nbytes > len(self._view) - start:
-            raise UsageError(
-                f"out: expected room for the whole source, found {len(self._view)} bytes"
-            )
         self._placed_nbytes += nbytes
         return self._view[start : start + nbytes]
 
@@ -121,7 +123,7 @@ class _Originals:
 def _gather(reader: StreamReader, target: Target, max_nbytes: int | None) -> Iterator[_Batch]:
     """Group what the reader yields into batches that one call decodes."""
     held: list[StoredChunk | StoredRepeat] = []
-    held_nbytes = total = 0
+    held_nbytes = held_wire_nbytes = total = 0
     for item in reader:
         nbytes = item.head.source_nbytes
         total += nbytes
@@ -129,11 +131,17 @@ def _gather(reader: StreamReader, target: Target, max_nbytes: int | None) -> Ite
             raise LimitExceededError(
                 item.where.at(item.offset, f"a source of at most {max_nbytes} bytes", "more")
             )
-        if held and (held_nbytes + nbytes > BATCH_NBYTES or len(held) == BATCH_CHUNKS):
+        if target.room_nbytes is not None and total > target.room_nbytes:
+            expected = f"a source of {target.room_nbytes} bytes, as the ROOT says"
+            raise CorruptStreamError(item.where.at(item.offset, expected, "more"))
+        # Bodies count too: hostile ones are larger than what they claim to decode to.
+        most = max(held_nbytes + nbytes, held_wire_nbytes + item.record_nbytes)
+        if held and (most > BATCH_NBYTES or len(held) == BATCH_CHUNKS):
             yield _place(held, held_nbytes, target)
-            held, held_nbytes = [], 0
+            held, held_nbytes, held_wire_nbytes = [], 0, 0
         held.append(item)
         held_nbytes += nbytes
+        held_wire_nbytes += item.record_nbytes
     if held:
         yield _place(held, held_nbytes, target)
 

@@ -15,6 +15,8 @@ from .format import ChunkHead, Record, SameAsHead
 from .inputs import Input
 from .native import table_name
 
+MAX_LEAD_NBYTES = (1 << 32) - 1  # a field of a page entry
+
 
 @dataclass(frozen=True)
 class StoredRepeat:
@@ -132,8 +134,16 @@ class StreamReader:
             oldest = self._table_order.pop(0)
             if oldest not in self._table_order:
                 del self._tables[oldest]
-        self._lead_nbytes += record.nbytes
-        self._records_nbytes += record.nbytes
+        self._pass_by(record.offset, record.nbytes)
+
+    def _pass_by(self, offset: int, nbytes: int) -> None:
+        """Count a record that is no chunk."""
+        self._lead_nbytes += nbytes
+        self._records_nbytes += nbytes
+        if self._lead_nbytes > MAX_LEAD_NBYTES:
+            raise CorruptStreamError(
+                self._where.at(offset, f"at most {MAX_LEAD_NBYTES} bytes between chunks", "more")
+            )
 
     def _check_page(self, record: Record) -> None:
         head, body, source_nbytes = self._page.pack(self._records_nbytes)
@@ -191,8 +201,7 @@ class StreamReader:
             )
         nbytes = self._offset - offset
         if not known:
-            self._lead_nbytes += nbytes
-            self._records_nbytes += nbytes
+            self._pass_by(offset, nbytes)
             return None
         return Record(prefix.type, head, body, prefix.check, offset, nbytes)
 

@@ -50,6 +50,9 @@ def main(argv: list[str] | None = None) -> int:
         _silence_stdout()  # where it is what failed (a full disk), Python would fail again at exit
         console.complain(sentence(error))
         return FAILED
+    except ImportError as error:
+        console.complain(f"{error}: this installation is incomplete; see znl doctor")
+        return FAILED
     except (ZnlError, MemoryError) as error:
         console.complain(sentence(error))
         return FAILED

@@ -116,7 +116,8 @@ def _add_compress(parser: Parser) -> None:
     parser.add_argument(
         "--rm",
         action="store_true",
-        help="delete each input once its output is decoded again and found equal to it",
+        help="delete each input once its output is decoded again and found equal to it; "
+        "what -r only copies stays",
     )
 
 
@@ -129,7 +130,8 @@ def _add_decompress(parser: Parser) -> None:
     parser.add_argument(
         "--rm",
         action="store_true",
-        help="delete each input once its output is read again and found equal to it",
+        help="delete each input once its output is read again and found equal to it; "
+        "what -r only copies stays",
     )
 
 

@@ -47,4 +47,5 @@ def end_by_signal(number: int) -> int:
 
 
 def _raise_terminated(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not cut the tidying short
     raise Terminated(number)

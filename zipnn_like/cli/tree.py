@@ -68,17 +68,23 @@ def _refuse_inside(output: str, folder: str) -> None:
 def folders_made(folders: Mapping[str, str | None]) -> Iterator[None]:
     """Make the folders that are missing; at the end give each the mode and times of its model.
 
-    At the end, because a folder without write permission could not be filled.
+    At the end, because a folder without write permission could not be filled. One that mirrors no
+    other and is still empty is removed: nothing was done.
     """
-    made: dict[str, str] = {}
+    made: dict[str, str | None] = {}
     for target, source in folders.items():
         if not os.path.isdir(target):
             os.makedirs(target)
+            made[target] = source
+    try:
+        yield
+    finally:
+        for target, source in reversed(made.items()):
             if source is not None:
-                made[target] = source
-    yield
-    for target, source in reversed(made.items()):
-        shutil.copystat(source, target)
+                shutil.copystat(source, target)
+            else:
+                with contextlib.suppress(OSError):
+                    os.rmdir(target)
 
 
 def copy(job: Job, *, overwrite: bool) -> None:
