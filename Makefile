@@ -65,7 +65,7 @@ ctest: $(C_TESTS) ## C tests with ASan and UBSan
 	@set -e; for test in $(C_TESTS); do echo "$$test"; $$test; done
 
 $(C_TESTS): build/ctest/%: tests/c/%.c $(C_OBJECTS) $(C_HEADERS)
-	$(CC) $(C_FLAGS) @build/ctest/sanitizers -o $@ $< $(C_OBJECTS)
+	$(CC) $(C_FLAGS) @build/ctest/sanitizers -pthread -o $@ $< $(C_OBJECTS)
 
 $(C_OBJECTS): build/ctest/core/%.o: csrc/%.c $(C_HEADERS) build/ctest/sanitizers
 	@mkdir -p $(@D)

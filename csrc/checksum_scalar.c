@@ -146,8 +146,7 @@ static uint64_t hash_17_to_128(const uint8_t *in, size_t in_nbytes)
 static uint64_t hash_129_to_240(const uint8_t *in, size_t in_nbytes)
 {
     uint64_t acc = in_nbytes * PRIME64_1;
-    for (size_t i = 0; i < 8; i++)
-        acc += mix_16(in + 16 * i, 16 * i);
+    for (size_t i = 0; i < 8; i++) acc += mix_16(in + 16 * i, 16 * i);
     acc = avalanche(acc);
     for (size_t i = 8; i < in_nbytes / 16; i++)
         acc += mix_16(in + 16 * i, 16 * (i - 8) + SECOND_PASS_SECRET_OFFSET);
@@ -178,8 +177,7 @@ static void accumulate(uint64_t *restrict acc, const uint8_t *restrict in, size_
         in += STRIPE_NBYTES;
         secret += SECRET_STEP_NBYTES;
     }
-    for (size_t i = 0; i < ACC_COUNT; i++)
-        acc[i] += products[i] + words[i ^ 1];
+    for (size_t i = 0; i < ACC_COUNT; i++) acc[i] += products[i] + words[i ^ 1];
 }
 
 static void scramble(uint64_t *acc)

@@ -13,7 +13,8 @@ size_t znl_decode_scratch_nbytes(void)
 }
 
 /* Fill out[0..out_nbytes) with copies of a pattern whose size divides it, doubling what is there. */
-static void fill_constant(const uint8_t *pattern, size_t pattern_nbytes, uint8_t *out, size_t out_nbytes)
+static void fill_constant(const uint8_t *pattern, size_t pattern_nbytes, uint8_t *out,
+                          size_t out_nbytes)
 {
     memcpy(out, pattern, pattern_nbytes);
     for (size_t done = pattern_nbytes; done < out_nbytes;) {
@@ -35,7 +36,8 @@ static int resolve_tables(const znl_chunk *chunk, const znl_table *wire, znl_fre
         } else {
             if (reference >> 16) return ZNL_E_BAD_TABLE;
             znl_table_universal((unsigned)(reference >> ZNL_UNIVERSAL_BASE_BITS),
-                                (unsigned)(reference & ((1u << ZNL_UNIVERSAL_BASE_BITS) - 1)), &tables[t]);
+                                (unsigned)(reference & ((1u << ZNL_UNIVERSAL_BASE_BITS) - 1)),
+                                &tables[t]);
         }
     }
     return ZNL_OK;
@@ -47,7 +49,8 @@ static int decode_static(const znl_kernels *kernels, const znl_chunk *chunk, con
     const znl_layout *layout = znl_layout_of(chunk->dtype);
     if (!layout || chunk->source_nbytes % layout->width) return ZNL_E_BAD_VALUE;
     const size_t value_count = chunk->source_nbytes / layout->width;
-    if (value_count < ZNL_MIN_STATIC_VALUES || value_count > ZNL_MAX_STATIC_VALUES) return ZNL_E_BAD_VALUE;
+    if (value_count < ZNL_MIN_STATIC_VALUES || value_count > ZNL_MAX_STATIC_VALUES)
+        return ZNL_E_BAD_VALUE;
     if (chunk->table_count < 1) return ZNL_E_BAD_VALUE;
     const int shift_fits = chunk->table_count == 1 ? chunk->unit_shift == 0
                                                    : chunk->unit_shift == ZNL_UNIT_SHIFT_SMALL ||
@@ -62,8 +65,10 @@ static int decode_static(const znl_kernels *kernels, const znl_chunk *chunk, con
 static int decode_chunk(const znl_kernels *kernels, const znl_chunk *chunk, const znl_table *wire,
                         znl_static_decode_scratch *scratch)
 {
-    if (chunk->source_nbytes == 0 || chunk->source_nbytes > ZNL_MAX_CHUNK_NBYTES) return ZNL_E_BAD_VALUE;
-    if (chunk->method != ZNL_METHOD_STATIC && (chunk->table_count || chunk->unit_shift)) return ZNL_E_BAD_VALUE;
+    if (chunk->source_nbytes == 0 || chunk->source_nbytes > ZNL_MAX_CHUNK_NBYTES)
+        return ZNL_E_BAD_VALUE;
+    if (chunk->method != ZNL_METHOD_STATIC && (chunk->table_count || chunk->unit_shift))
+        return ZNL_E_BAD_VALUE;
     int status = ZNL_OK;
     switch (chunk->method) {
     case ZNL_METHOD_RAW:
@@ -81,7 +86,9 @@ static int decode_chunk(const znl_kernels *kernels, const znl_chunk *chunk, cons
     default: return ZNL_E_BAD_VALUE;
     }
     if (status != ZNL_OK) return status;
-    return kernels->xxh3_64(chunk->source, chunk->source_nbytes) == chunk->checksum ? ZNL_OK : ZNL_E_CHECKSUM;
+    return kernels->xxh3_64(chunk->source, chunk->source_nbytes) == chunk->checksum
+               ? ZNL_OK
+               : ZNL_E_CHECKSUM;
 }
 
 int64_t znl_decode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, const znl_table *tables,
@@ -95,10 +102,11 @@ int64_t znl_decode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, const 
         (znl_static_decode_scratch *)(((uintptr_t)scratch_bytes + 63) & ~(uintptr_t)63);
     for (size_t i = 0; i < chunk_count; i++) {
         znl_chunk *chunk = &chunks[i];
-        if (chunk->table_count > ZNL_MAX_TABLES || chunk->table_count > table_count) {
+        if (chunk->table_count > ZNL_MAX_TABLES) {
             chunk->status = ZNL_E_BAD_VALUE;
             return chunk->status;
         }
+        if (chunk->table_count > table_count) return ZNL_E_BAD_CALL;
         chunk->status = decode_chunk(&kernels, chunk, tables, scratch);
         if (chunk->status != ZNL_OK) return chunk->status;
         tables += chunk->table_count;

@@ -8,13 +8,15 @@
 #include "errors.h"
 #include "static_body.h"
 
-#define SAMPLES_LOG2 13       /* a histogram looks at about 8192 values: 8 in every 128 of a full chunk */
-#define MAX_SAMPLE_STEP 16    /* costs 0.0016 bit a value against the exact one, saves half of the time */
-#define SMALL_VALUES 8192u    /* below this a fitted table may cost more than it saves */
+#define SAMPLES_LOG2 13 /* a histogram looks at about 8192 values: 8 in every 128 of a full chunk */
+#define MAX_SAMPLE_STEP                                                                            \
+    16 /* costs 0.0016 bit a value against the exact one, saves half of the time */
+#define SMALL_VALUES 8192u /* below this a fitted table may cost more than it saves */
 #define NO_GROUP UINT32_MAX
 /* A table of its own: TABLE record 16 + 36 bytes, again 4 + 36 in the page. */
 #define TABLE_NBYTES 92
 #define TABLE_COST ((uint64_t)(TABLE_NBYTES * 8) << 8) /* in 1/256 bit */
+#define REFERENCE_COST ((uint64_t)64 << 8)
 
 /* Chunks that share a table. */
 typedef struct {
@@ -67,8 +69,8 @@ static int wants_classes(const znl_layout *layout, const znl_chunk *chunk)
 }
 
 /* Sampled counts of a chunk, scaled up to its size. */
-static void count_chunk(const znl_kernels *kernels, const znl_layout *layout, const znl_chunk *chunk,
-                        uint32_t *counts)
+static void count_chunk(const znl_kernels *kernels, const znl_layout *layout,
+                        const znl_chunk *chunk, uint32_t *counts)
 {
     const size_t value_count = chunk->source_nbytes / layout->width;
     size_t step = value_count >> SAMPLES_LOG2;
@@ -79,8 +81,9 @@ static void count_chunk(const znl_kernels *kernels, const znl_layout *layout, co
 
 /* Cut the chunks into groups with one table each: a chunk joins the group before it when a common table
  * costs less than two. Returns the number of groups. */
-static uint32_t group_chunks(const znl_kernels *kernels, const znl_layout *layout, const znl_chunk *chunks,
-                             size_t chunk_count, encode_scratch *scratch, uint32_t *group_of)
+static uint32_t group_chunks(const znl_kernels *kernels, const znl_layout *layout,
+                             const znl_chunk *chunks, size_t chunk_count, encode_scratch *scratch,
+                             uint32_t *group_of)
 {
     const unsigned bits = layout->symbol_bits;
     uint32_t groups = 0;
@@ -97,7 +100,8 @@ static uint32_t group_chunks(const znl_kernels *kernels, const znl_layout *layou
             znl_table_fit(scratch->merged_counts, bits, &merged);
             const uint64_t merged_cost = znl_table_cost(&merged, scratch->merged_counts, bits);
             if (merged_cost <= group_cost + own_cost + TABLE_COST) {
-                memcpy(scratch->group_counts, scratch->merged_counts, sizeof scratch->merged_counts);
+                memcpy(scratch->group_counts, scratch->merged_counts,
+                       sizeof scratch->merged_counts);
                 scratch->groups[groups - 1].table = merged;
                 group_cost = merged_cost;
                 group_of[i] = groups - 1;
@@ -132,16 +136,19 @@ static int encode_by_classes(const znl_kernels *kernels, const znl_layout *layou
                              encode_scratch *scratch, znl_table *wire)
 {
     const unsigned bits = layout->symbol_bits;
-    const size_t coded_count = chunk->source_nbytes / layout->width / ZNL_BLOCK_VALUES * ZNL_BLOCK_VALUES;
+    const size_t coded_count =
+        chunk->source_nbytes / layout->width / ZNL_BLOCK_VALUES * ZNL_BLOCK_VALUES;
     znl_freq_table tables[ZNL_MAX_TABLES];
     znl_class_choice choice;
     znl_static_split(kernels, layout, chunk, &scratch->body);
-    znl_choose_classes(scratch->body.symbols, coded_count, bits, &scratch->choose, scratch->body.classes,
-                       &choice);
+    znl_choose_classes(scratch->body.symbols, coded_count, bits, &scratch->choose,
+                       scratch->body.classes, &choice);
     memset(scratch->counts, 0, sizeof *scratch->counts << bits);
     for (size_t i = 0; i < coded_count; i++) scratch->counts[scratch->body.symbols[i]]++;
     znl_table_fit(scratch->counts, bits, &tables[0]);
-    const int fitted = znl_table_cost(&tables[0], scratch->counts, bits) + TABLE_COST < choice.cost;
+    const int fitted =
+        znl_table_cost(&tables[0], scratch->counts, bits) + TABLE_COST + REFERENCE_COST <
+        choice.cost;
     if (fitted) {
         write_table(&tables[0], wire);
         chunk->table_count = 1;
@@ -162,8 +169,9 @@ static int encode_by_classes(const znl_kernels *kernels, const znl_layout *layou
 }
 
 /* Encode a chunk with its group's table, or leave it raw. */
-static void encode_by_group(const znl_kernels *kernels, const znl_layout *layout, chunk_group *group,
-                            uint64_t name, znl_chunk *chunk, encode_scratch *scratch)
+static void encode_by_group(const znl_kernels *kernels, const znl_layout *layout,
+                            chunk_group *group, uint64_t name, znl_chunk *chunk,
+                            encode_scratch *scratch)
 {
     znl_static_split(kernels, layout, chunk, &scratch->body);
     chunk->table_count = 1;
@@ -180,19 +188,23 @@ int64_t znl_encode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, znl_ta
     znl_kernels kernels;
     const int status = znl_kernels_init(&kernels, isa);
     if (status != ZNL_OK) return status;
+    if (chunk_count > ZNL_MAX_CHUNKS) return ZNL_E_BAD_CALL;
     if (scratch_nbytes < znl_encode_scratch_nbytes(chunk_count)) return ZNL_E_NO_ROOM;
     encode_scratch *scratch = (encode_scratch *)(((uintptr_t)scratch_bytes + 63) & ~(uintptr_t)63);
     uint32_t *group_of = (uint32_t *)(scratch->groups + chunk_count);
     for (size_t i = 0; i < chunk_count; i++) {
         znl_chunk *chunk = &chunks[i];
         const znl_layout *layout = znl_layout_of(chunk->dtype);
-        if (!layout || chunk->dtype != chunks[0].dtype || chunk->source_nbytes == 0) return ZNL_E_BAD_CALL;
+        if (!layout || chunk->dtype != chunks[0].dtype) return ZNL_E_BAD_CALL;
+        if (chunk->source_nbytes == 0 || chunk->source_nbytes > ZNL_MAX_CHUNK_NBYTES)
+            return ZNL_E_BAD_CALL;
         if (chunk->body_room < chunk->source_nbytes ||
             chunk->body_room - chunk->source_nbytes < ZNL_BODY_SLACK_NBYTES)
             return ZNL_E_NO_ROOM;
         chunk->status = ZNL_OK;
         chunk->checksum = kernels.xxh3_64(chunk->source, chunk->source_nbytes);
-        group_of[i] = encode_trivially(layout, chunk) || wants_classes(layout, chunk) ? NO_GROUP : 0;
+        group_of[i] =
+            encode_trivially(layout, chunk) || wants_classes(layout, chunk) ? NO_GROUP : 0;
     }
     if (chunk_count == 0) return 0;
     const znl_layout *layout = znl_layout_of(chunks[0].dtype);
@@ -202,10 +214,11 @@ int64_t znl_encode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, znl_ta
     for (size_t i = 0; i < chunk_count; i++) {
         znl_chunk *chunk = &chunks[i];
         if (group_of[i] != NO_GROUP)
-            encode_by_group(&kernels, layout, &scratch->groups[group_of[i]], tables[group_of[i]].name, chunk,
-                            scratch);
+            encode_by_group(&kernels, layout, &scratch->groups[group_of[i]],
+                            tables[group_of[i]].name, chunk, scratch);
         else if (!encode_trivially(layout, chunk))
-            table_count += encode_by_classes(&kernels, layout, chunk, scratch, &tables[table_count]);
+            table_count +=
+                encode_by_classes(&kernels, layout, chunk, scratch, &tables[table_count]);
     }
     for (size_t i = 0; i < chunk_count; i++) {
         znl_chunk *chunk = &chunks[i];

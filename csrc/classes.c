@@ -37,29 +37,53 @@ static void measure_shapes(shape_costs *shapes)
     }
 }
 
-static uint32_t unit_cost(const shape_costs *shape, int base, const uint16_t *symbols)
+/* The different symbol values of a unit and how often each occurs: a unit has few, so costs are summed over these. */
+typedef struct {
+    uint16_t values[UNIT];
+    uint8_t counts[UNIT];
+    unsigned count;
+} unit_values;
+
+static void collect_values(const uint16_t *symbols, uint8_t *at, unit_values *unit)
+{
+    unit->count = 0;
+    for (unsigned i = 0; i < UNIT; i++) {
+        const uint16_t value = symbols[i];
+        /* `at` is never cleared: an entry counts only when it points at its own value. */
+        if (at[value] >= unit->count || unit->values[at[value]] != value) {
+            at[value] = (uint8_t)unit->count;
+            unit->values[unit->count] = value;
+            unit->counts[unit->count++] = 0;
+        }
+        unit->counts[at[value]]++;
+    }
+}
+
+static uint32_t unit_cost(const shape_costs *shape, int base, const unit_values *unit)
 {
     uint32_t cost = 0;
-    for (unsigned i = 0; i < UNIT; i++) {
-        const unsigned inside = (unsigned)(symbols[i] - base);
-        cost += shape->length[symbols[i] == 0 ? WINDOW : inside < WINDOW ? inside : ZNL_SYMBOL_COUNT];
+    for (unsigned i = 0; i < unit->count; i++) {
+        const unsigned value = unit->values[i], inside = (unsigned)((int)value - base);
+        cost += unit->counts[i] * shape->length[value == 0        ? WINDOW
+                                                : inside < WINDOW ? inside
+                                                                  : ZNL_SYMBOL_COUNT];
     }
     return cost;
 }
 
-static proposal propose(const shape_costs *shapes, const uint16_t *symbols)
+static proposal propose(const shape_costs *shapes, const unit_values *unit)
 {
     uint32_t sum = 0, count = 0, best_cost = UINT32_MAX;
-    for (unsigned i = 0; i < UNIT; i++) {
-        sum += symbols[i];
-        count += symbols[i] != 0;
+    for (unsigned i = 0; i < unit->count; i++) {
+        sum += (uint32_t)unit->values[i] * unit->counts[i];
+        if (unit->values[i]) count += unit->counts[i];
     }
     const int mean = count ? (int)((sum + count / 2) / count) : 0;
     proposal best = {0, 0, 1};
     for (int shape = 0; shape < (int)ZNL_UNIVERSAL_SHAPES; shape++)
         for (int step = -1; step <= 1; step++) {
             const int base = mean - shapes[shape].mean + step;
-            const uint32_t cost = unit_cost(&shapes[shape], base, symbols);
+            const uint32_t cost = unit_cost(&shapes[shape], base, unit);
             if (cost >= best_cost) continue;
             best_cost = cost;
             best.shape = shape;
@@ -70,11 +94,13 @@ static proposal propose(const shape_costs *shapes, const uint16_t *symbols)
 
 /* The proposals of all units, most wanted first; returns how many, at most ZNL_CHOOSE_CANDIDATES. */
 static unsigned collect_candidates(const shape_costs *shapes, const uint16_t *symbols, size_t units,
-                                   proposal *pool)
+                                   uint8_t *at_of, proposal *pool)
 {
     unsigned count = 0;
     for (size_t u = 0; u < units; u++) {
-        const proposal wanted = propose(shapes, symbols + u * UNIT);
+        unit_values unit;
+        collect_values(symbols + u * UNIT, at_of, &unit);
+        const proposal wanted = propose(shapes, &unit);
         unsigned at = 0;
         while (at < count && (pool[at].shape != wanted.shape || pool[at].base != wanted.base)) at++;
         if (at < count)
@@ -114,11 +140,14 @@ void znl_choose_classes(const uint16_t *symbols, size_t value_count, unsigned sy
     shape_costs shapes[ZNL_UNIVERSAL_SHAPES];
     proposal pool[POOL];
     measure_shapes(shapes);
-    const unsigned candidates = collect_candidates(shapes, symbols, units, pool);
+    memset(scratch->at, 0, sizeof scratch->at);
+    const unsigned candidates = collect_candidates(shapes, symbols, units, scratch->at, pool);
     for (size_t u = 0; u < units; u++) {
+        unit_values unit;
+        collect_values(symbols + u * UNIT, scratch->at, &unit);
         scratch->best[u] = UINT32_MAX;
         for (unsigned c = 0; c < candidates; c++)
-            scratch->cost[u][c] = unit_cost(&shapes[pool[c].shape], pool[c].base, symbols + u * UNIT);
+            scratch->cost[u][c] = unit_cost(&shapes[pool[c].shape], pool[c].base, &unit);
     }
     unsigned taken[ZNL_MAX_TABLES];
     choice->table_count = 0;
@@ -142,7 +171,8 @@ void znl_choose_classes(const uint16_t *symbols, size_t value_count, unsigned sy
                        ((unsigned)pool[best].base & ((1u << symbol_bits) - 1)));
         choice->table_count++;
         for (size_t u = 0; u < units; u++)
-            if (scratch->cost[u][best] < scratch->best[u]) scratch->best[u] = scratch->cost[u][best];
+            if (scratch->cost[u][best] < scratch->best[u])
+                scratch->best[u] = scratch->cost[u][best];
     }
     for (size_t u = 0; u < units; u++) {
         unsigned best = 0;

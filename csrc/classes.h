@@ -20,6 +20,7 @@ typedef struct {
 typedef struct {
     uint32_t cost[ZNL_CHOOSE_MAX_UNITS][ZNL_CHOOSE_CANDIDATES];
     uint32_t best[ZNL_CHOOSE_MAX_UNITS];
+    uint8_t at[ZNL_MAX_SYMBOL_VALUES];
 } znl_choose_scratch;
 
 /* Choose up to 8 universal tables and a class for each unit of 64 symbol values.

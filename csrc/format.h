@@ -47,7 +47,8 @@ static inline size_t znl_unit_count(size_t coded_count, unsigned unit_shift)
 }
 
 /* Bytes of the class map, padded to 4. */
-static inline size_t znl_class_map_nbytes(size_t coded_count, unsigned table_count, unsigned unit_shift)
+static inline size_t znl_class_map_nbytes(size_t coded_count, unsigned table_count,
+                                          unsigned unit_shift)
 {
     if (table_count <= 1) return 0;
     const size_t bits = znl_unit_count(coded_count, unit_shift) * znl_class_bits(table_count);

@@ -36,7 +36,7 @@ const char *znl_error_text(int64_t code)
 {
     switch (code) {
     case ZNL_OK: return "no error";
-#define ZNL_ERROR_TEXT(name, number, text) \
+#define ZNL_ERROR_TEXT(name, number, text)                                                         \
     case (number): return text;
         ZNL_ERRORS(ZNL_ERROR_TEXT)
 #undef ZNL_ERROR_TEXT

@@ -18,6 +18,23 @@ typedef struct {
     uint8_t low_bits;    /* b: bits of the bit plane */
 } znl_layout;
 
+/* The table of layouts: a new dtype is a new row. dtype code, then the fields of znl_layout. */
+/* clang-format off */
+#define ZNL_FOR_EACH_LAYOUT(X)                             \
+    X(1, 8, ZNL_ROTATE, 12, 6, 4)  /* F64 */               \
+    X(2, 4, ZNL_ROTATE, 9, 2, 7)   /* F32 */               \
+    X(3, 2, ZNL_ROTATE, 6, 1, 2)   /* F16 */               \
+    X(4, 2, ZNL_ROTATE, 9, 0, 7)   /* BF16 */              \
+    X(5, 4, ZNL_ROTATE, 9, 2, 7)   /* C64: pairs of F32 */ \
+    X(6, 1, ZNL_ROTATE, 6, 0, 2)   /* F8_E5M2 */           \
+    X(7, 1, ZNL_ROTATE, 5, 0, 3)   /* F8_E4M3 */           \
+    X(8, 1, ZNL_ROTATE, 6, 0, 2)   /* F8_E5M2FNUZ */       \
+    X(9, 1, ZNL_ROTATE, 5, 0, 3)   /* F8_E4M3FNUZ */       \
+    X(10, 1, ZNL_PLAIN, 8, 0, 0)   /* F8_E8M0 */           \
+    X(14, 1, ZNL_OFFSET, 5, 0, 3)  /* I8 */                \
+    X(15, 1, ZNL_PLAIN, 5, 0, 3)   /* U8 */
+/* clang-format on */
+
 /* The layout of a dtype code, or NULL. */
 const znl_layout *znl_layout_of(unsigned dtype);
 

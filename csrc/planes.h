@@ -14,8 +14,8 @@
  * counts    out, 1 << symbol_bits entries, set (not added to)
  * returns   the number of values counted
  */
-typedef size_t znl_histogram_fn(const znl_layout *layout, const uint8_t *in, size_t value_count, size_t step,
-                                uint32_t *counts);
+typedef size_t znl_histogram_fn(const znl_layout *layout, const uint8_t *in, size_t value_count,
+                                size_t step, uint32_t *counts);
 
 /* Split block_count blocks of 64 values.
  *
@@ -23,8 +23,8 @@ typedef size_t znl_histogram_fn(const znl_layout *layout, const uint8_t *in, siz
  * symbols   out, block_count * 64 symbol values
  * raw       out, znl_raw_nbytes(layout, block_count) bytes: byte planes, then the bit plane
  */
-typedef void znl_split_fn(const znl_layout *layout, const uint8_t *in, size_t block_count, uint16_t *symbols,
-                          uint8_t *raw);
+typedef void znl_split_fn(const znl_layout *layout, const uint8_t *in, size_t block_count,
+                          uint16_t *symbols, uint8_t *raw);
 
 /* Merge blocks first_block .. first_block + block_count, the first one at the start of a superblock.
  *

@@ -58,7 +58,8 @@ ZNL_INLINE unsigned bytes_below_top(const znl_layout *layout)
 }
 
 /* Pack the low bits of up to 8 blocks into the vectors of a superblock. */
-ZNL_INLINE void pack_superblock(unsigned low_bits, uint8_t fields[8][BLOCK], uint8_t *out, unsigned vectors)
+ZNL_INLINE void pack_superblock(unsigned low_bits, uint8_t fields[8][BLOCK], uint8_t *out,
+                                unsigned vectors)
 {
     const unsigned in_a_byte = 8 / low_bits, direct = in_a_byte * low_bits;
     for (unsigned v = 0; v < vectors; v++) {
@@ -74,8 +75,8 @@ ZNL_INLINE void pack_superblock(unsigned low_bits, uint8_t fields[8][BLOCK], uin
 }
 
 /* The inverse; returns the bits found in fields of blocks that are absent. */
-ZNL_INLINE unsigned unpack_superblock(unsigned low_bits, const uint8_t *in, unsigned vectors, unsigned blocks,
-                                      uint8_t fields[8][BLOCK])
+ZNL_INLINE unsigned unpack_superblock(unsigned low_bits, const uint8_t *in, unsigned vectors,
+                                      unsigned blocks, uint8_t fields[8][BLOCK])
 {
     const unsigned in_a_byte = 8 / low_bits, direct = in_a_byte * low_bits;
     const uint8_t mask = (uint8_t)((1u << low_bits) - 1);
@@ -95,24 +96,26 @@ ZNL_INLINE unsigned unpack_superblock(unsigned low_bits, const uint8_t *in, unsi
     return stray;
 }
 
-ZNL_INLINE size_t histogram(const znl_layout *layout, const uint8_t *in, size_t value_count, size_t step,
-                            uint32_t *counts)
+ZNL_INLINE size_t histogram(const znl_layout *layout, const uint8_t *in, size_t value_count,
+                            size_t step, uint32_t *counts)
 {
     const unsigned raw_bits = raw_top_bits(layout);
     size_t counted = 0;
     memset(counts, 0, sizeof *counts << layout->symbol_bits);
     for (size_t first = 0; first < value_count; first += 8 * step) {
         const size_t end = value_count - first < 8 ? value_count : first + 8;
-        for (size_t i = first; i < end; i++) counts[load_turned(layout, in + i * layout->width) >> raw_bits]++;
+        for (size_t i = first; i < end; i++)
+            counts[load_turned(layout, in + i * layout->width) >> raw_bits]++;
         counted += end - first;
     }
     return counted;
 }
 
-ZNL_INLINE void split(const znl_layout *layout, const uint8_t *in, size_t block_count, uint16_t *symbols,
-                      uint8_t *raw)
+ZNL_INLINE void split(const znl_layout *layout, const uint8_t *in, size_t block_count,
+                      uint16_t *symbols, uint8_t *raw)
 {
-    const unsigned width = layout->width, raw_bits = raw_top_bits(layout), below = bytes_below_top(layout);
+    const unsigned width = layout->width, raw_bits = raw_top_bits(layout),
+                   below = bytes_below_top(layout);
     const unsigned low_bits = layout->low_bits, low_shift = raw_bits - low_bits;
     const size_t plane_nbytes = block_count * BLOCK;
     uint8_t *bit_plane = raw + layout->byte_planes * plane_nbytes;
@@ -127,7 +130,8 @@ ZNL_INLINE void split(const znl_layout *layout, const uint8_t *in, size_t block_
                 const uint32_t turned = load_turned(layout, value);
                 const unsigned position = pair_position(j);
                 symbols[at + j] = (uint16_t)(turned >> raw_bits);
-                for (unsigned p = 0; p < below; p++) raw[p * plane_nbytes + at + position] = value[p];
+                for (unsigned p = 0; p < below; p++)
+                    raw[p * plane_nbytes + at + position] = value[p];
                 if (low_shift) raw[below * plane_nbytes + at + position] = (uint8_t)turned;
                 fields[f][position] = (uint8_t)(turned >> low_shift & ((1u << low_bits) - 1));
             }
@@ -141,10 +145,11 @@ ZNL_INLINE void split(const znl_layout *layout, const uint8_t *in, size_t block_
 }
 
 ZNL_INLINE int merge(const znl_layout *layout, const uint16_t *symbols, const uint8_t *planes,
-                     size_t plane_nbytes, size_t first_block, size_t block_count, const uint8_t *bit_plane,
-                     uint8_t *out)
+                     size_t plane_nbytes, size_t first_block, size_t block_count,
+                     const uint8_t *bit_plane, uint8_t *out)
 {
-    const unsigned width = layout->width, raw_bits = raw_top_bits(layout), below = bytes_below_top(layout);
+    const unsigned width = layout->width, raw_bits = raw_top_bits(layout),
+                   below = bytes_below_top(layout);
     const unsigned low_bits = layout->low_bits, low_shift = raw_bits - low_bits;
     unsigned stray = 0;
     for (size_t first = 0; first < block_count; first += 8) {
@@ -164,7 +169,8 @@ ZNL_INLINE int merge(const znl_layout *layout, const uint16_t *symbols, const ui
                 if (low_bits) turned |= (uint32_t)fields[f][position] << low_shift;
                 if (low_shift) turned |= planes[below * plane_nbytes + at + position];
                 const uint32_t top = restore_top(layout, turned);
-                for (unsigned p = 0; p < below; p++) value[p] = planes[p * plane_nbytes + at + position];
+                for (unsigned p = 0; p < below; p++)
+                    value[p] = planes[p * plane_nbytes + at + position];
                 if (width == 1)
                     value[0] = (uint8_t)top;
                 else
@@ -175,58 +181,39 @@ ZNL_INLINE int merge(const znl_layout *layout, const uint16_t *symbols, const ui
     return stray ? ZNL_E_BAD_PADDING : ZNL_OK;
 }
 
-/* One constant layout per row of the layout table, so that the compiler sees every shift and width. */
-#define FOR_EACH_LAYOUT(X)                                                                         \
-    X(8, ZNL_ROTATE, 12, 6, 4)                                                                     \
-    X(4, ZNL_ROTATE, 9, 2, 7)                                                                      \
-    X(2, ZNL_ROTATE, 6, 1, 2)                                                                      \
-    X(2, ZNL_ROTATE, 9, 0, 7)                                                                      \
-    X(1, ZNL_ROTATE, 6, 0, 2)                                                                      \
-    X(1, ZNL_ROTATE, 5, 0, 3)                                                                      \
-    X(1, ZNL_PLAIN, 8, 0, 0)                                                                       \
-    X(1, ZNL_OFFSET, 5, 0, 3)                                                                      \
-    X(1, ZNL_PLAIN, 5, 0, 3)
-
-#define IS_LAYOUT(w, t, s, p, b)                                                                   \
-    (layout->width == (w) && layout->transform == (t) && layout->symbol_bits == (s))
-
-size_t znl_histogram_scalar(const znl_layout *layout, const uint8_t *in, size_t value_count, size_t step,
-                            uint32_t *counts)
-{
-#define CASE(w, t, s, p, b)                                                                        \
-    if (IS_LAYOUT(w, t, s, p, b)) {                                                                \
+/* Run `call` with a constant layout equal to *layout, so that the compiler sees every shift and width. */
+#define SPECIALISE(code, w, t, s, p, b)                                                            \
+    if (layout->width == (w) && layout->transform == (t) && layout->symbol_bits == (s)) {          \
         static const znl_layout fixed = {w, t, s, p, b};                                           \
-        return histogram(&fixed, in, value_count, step, counts);                                   \
+        CALL(&fixed);                                                                              \
     }
-    FOR_EACH_LAYOUT(CASE)
-#undef CASE
-    return histogram(layout, in, value_count, step, counts);
+
+size_t znl_histogram_scalar(const znl_layout *layout, const uint8_t *in, size_t value_count,
+                            size_t step, uint32_t *counts)
+{
+#define CALL(fixed) return histogram(fixed, in, value_count, step, counts)
+    ZNL_FOR_EACH_LAYOUT(SPECIALISE)
+#undef CALL
+    return 0;
 }
 
-void znl_split_scalar(const znl_layout *layout, const uint8_t *in, size_t block_count, uint16_t *symbols,
-                      uint8_t *raw)
+void znl_split_scalar(const znl_layout *layout, const uint8_t *in, size_t block_count,
+                      uint16_t *symbols, uint8_t *raw)
 {
-#define CASE(w, t, s, p, b)                                                                        \
-    if (IS_LAYOUT(w, t, s, p, b)) {                                                                \
-        static const znl_layout fixed = {w, t, s, p, b};                                           \
-        split(&fixed, in, block_count, symbols, raw);                                              \
-        return;                                                                                    \
-    }
-    FOR_EACH_LAYOUT(CASE)
-#undef CASE
+#define CALL(fixed)                                                                                \
+    split(fixed, in, block_count, symbols, raw);                                                   \
+    return
+    ZNL_FOR_EACH_LAYOUT(SPECIALISE)
+#undef CALL
 }
 
 int znl_merge_scalar(const znl_layout *layout, const uint16_t *symbols, const uint8_t *planes,
-                     size_t plane_nbytes, size_t first_block, size_t block_count, const uint8_t *bit_plane,
-                     uint8_t *out)
+                     size_t plane_nbytes, size_t first_block, size_t block_count,
+                     const uint8_t *bit_plane, uint8_t *out)
 {
-#define CASE(w, t, s, p, b)                                                                        \
-    if (IS_LAYOUT(w, t, s, p, b)) {                                                                \
-        static const znl_layout fixed = {w, t, s, p, b};                                           \
-        return merge(&fixed, symbols, planes, plane_nbytes, first_block, block_count, bit_plane,   \
-                     out);                                                                         \
-    }
-    FOR_EACH_LAYOUT(CASE)
-#undef CASE
+#define CALL(fixed)                                                                                \
+    return merge(fixed, symbols, planes, plane_nbytes, first_block, block_count, bit_plane, out)
+    ZNL_FOR_EACH_LAYOUT(SPECIALISE)
+#undef CALL
     return ZNL_E_BAD_CALL;
 }

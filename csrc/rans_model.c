@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-void znl_encode_model_build(const znl_freq_table *table, unsigned symbol_bits, znl_encode_model *model)
+void znl_encode_model_build(const znl_freq_table *table, unsigned symbol_bits,
+                            znl_encode_model *model)
 {
     for (unsigned value = 0; value < 1u << symbol_bits; value++) {
         const unsigned symbol = znl_table_symbol(table, value, symbol_bits);
@@ -25,11 +26,13 @@ void znl_encode_model_build(const znl_freq_table *table, unsigned symbol_bits, z
         const unsigned threshold = alias.threshold[b];
         const int own = model->first[b], lent = model->first[alias.alias[b]] + alias.shift[b];
         for (unsigned r = 0; r < ZNL_BUCKET_SIZE; r++)
-            model->slots[(r < threshold ? own : lent) + (int)r] = (uint16_t)(b * ZNL_BUCKET_SIZE + r);
+            model->slots[(r < threshold ? own : lent) + (int)r] =
+                (uint16_t)(b * ZNL_BUCKET_SIZE + r);
     }
 }
 
-void znl_decode_model_build(const znl_freq_table *table, unsigned symbol_bits, znl_decode_model *model)
+void znl_decode_model_build(const znl_freq_table *table, unsigned symbol_bits,
+                            znl_decode_model *model)
 {
     znl_alias alias;
     znl_alias_build(table, &alias);
@@ -39,8 +42,8 @@ void znl_decode_model_build(const znl_freq_table *table, unsigned symbol_bits, z
         for (unsigned r = 0; r < ZNL_BUCKET_SIZE; r++) {
             const unsigned symbol = r < threshold ? b : lent;
             const unsigned index = r < threshold ? r : (unsigned)((int)r + alias.shift[b]);
-            model->slots[b * ZNL_BUCKET_SIZE + r] =
-                (uint32_t)table->frequency[symbol] << 20 | (index & (ZNL_TABLE_SIZE - 1)) << 8 | symbol;
+            model->slots[b * ZNL_BUCKET_SIZE + r] = (uint32_t)table->frequency[symbol] << 20 |
+                                                    (index & (ZNL_TABLE_SIZE - 1)) << 8 | symbol;
         }
     }
 }

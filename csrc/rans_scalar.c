@@ -22,9 +22,10 @@ static const znl_encode_model *unit_model(const znl_encode_model *models, const 
 }
 
 int64_t znl_rans_encode_scalar(const uint16_t *symbols, size_t value_count, unsigned lane_count,
-                               const uint8_t *classes, unsigned unit_shift, const znl_encode_model *models,
-                               uint32_t *states, uint8_t *words_end, size_t words_room,
-                               uint32_t *patches_end, size_t patches_room, size_t *patch_count)
+                               const uint8_t *classes, unsigned unit_shift,
+                               const znl_encode_model *models, uint32_t *states, uint8_t *words_end,
+                               size_t words_room, uint32_t *patches_end, size_t patches_room,
+                               size_t *patch_count)
 {
     uint8_t *word = words_end;
     uint32_t *patch = patches_end;
@@ -38,7 +39,8 @@ int64_t znl_rans_encode_scalar(const uint16_t *symbols, size_t value_count, unsi
         for (size_t i = block; i-- > block - ZNL_BLOCK_VALUES;) {
             uint32_t *state = states + (i & (lane_count - 1));
             const unsigned entry = model->symbol_of[symbols[i]];
-            if (entry & ZNL_PATCHED) *--patch = (uint32_t)(i << ZNL_PATCH_POSITION_SHIFT) | symbols[i];
+            if (entry & ZNL_PATCHED)
+                *--patch = (uint32_t)(i << ZNL_PATCH_POSITION_SHIFT) | symbols[i];
             const unsigned symbol = entry & (ZNL_SYMBOL_COUNT - 1);
             const uint32_t frequency = model->frequency[symbol];
             uint32_t x = *state;
@@ -46,7 +48,8 @@ int64_t znl_rans_encode_scalar(const uint16_t *symbols, size_t value_count, unsi
             store_u16le(word - 2, (uint16_t)x); /* kept only when the pointer moves */
             word -= 2 * full;
             x = select_u32(full, x >> 16, x);
-            const uint32_t quotient = (uint32_t)((x * model->reciprocal[symbol]) >> ZNL_RECIPROCAL_SHIFT);
+            const uint32_t quotient =
+                (uint32_t)((x * model->reciprocal[symbol]) >> ZNL_RECIPROCAL_SHIFT);
             const uint32_t index = x - quotient * frequency;
             *state = quotient << ZNL_TABLE_BITS | model->slots[model->first[symbol] + index];
         }
@@ -66,7 +69,8 @@ static inline int decode_block(uint32_t *states, unsigned lane_count, const uint
     for (unsigned j = 0; j < ZNL_BLOCK_VALUES; j++) {
         uint32_t *state = states + (j & (lane_count - 1));
         const uint32_t entry = model->slots[*state & (ZNL_TABLE_SIZE - 1)];
-        const uint32_t x = (entry >> 20) * (*state >> ZNL_TABLE_BITS) + (entry >> 8 & (ZNL_TABLE_SIZE - 1));
+        const uint32_t x =
+            (entry >> 20) * (*state >> ZNL_TABLE_BITS) + (entry >> 8 & (ZNL_TABLE_SIZE - 1));
         const uint32_t low = x < ZNL_STATE_MIN;
         symbols[j] = model->value_of[entry & (ZNL_SYMBOL_COUNT - 1)];
         if (careful && word == words_end) {
@@ -81,9 +85,9 @@ static inline int decode_block(uint32_t *states, unsigned lane_count, const uint
     return ZNL_OK;
 }
 
-int znl_rans_decode_scalar(uint32_t *states, unsigned lane_count, const uint8_t *words, size_t word_count,
-                           const uint8_t *classes, unsigned unit_shift, const znl_decode_model *models,
-                           uint16_t *symbols, size_t value_count)
+int znl_rans_decode_scalar(uint32_t *states, unsigned lane_count, const uint8_t *words,
+                           size_t word_count, const uint8_t *classes, unsigned unit_shift,
+                           const znl_decode_model *models, uint16_t *symbols, size_t value_count)
 {
     const uint8_t *const words_end = words + 2 * word_count;
     uint32_t local[MAX_LANES];
@@ -91,10 +95,11 @@ int znl_rans_decode_scalar(uint32_t *states, unsigned lane_count, const uint8_t 
     for (size_t first = 0; first < value_count; first += ZNL_BLOCK_VALUES) {
         const znl_decode_model *model = classes ? models + classes[first >> unit_shift] : models;
         const int careful = (size_t)(words_end - words) < 2 * ZNL_BLOCK_VALUES;
-        const int status = careful ? decode_block(local, lane_count, &words, words_end, 1, model, symbols + first)
-                           : lane_count == ZNL_WIDE_LANES
-                               ? decode_block(local, ZNL_WIDE_LANES, &words, words_end, 0, model, symbols + first)
-                               : decode_block(local, lane_count, &words, words_end, 0, model, symbols + first);
+        const int status =
+            careful ? decode_block(local, lane_count, &words, words_end, 1, model, symbols + first)
+            : lane_count == ZNL_WIDE_LANES
+                ? decode_block(local, ZNL_WIDE_LANES, &words, words_end, 0, model, symbols + first)
+                : decode_block(local, lane_count, &words, words_end, 0, model, symbols + first);
         if (status != ZNL_OK) return status;
     }
     for (unsigned lane = 0; lane < lane_count; lane++)

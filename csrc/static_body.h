@@ -50,8 +50,9 @@ void znl_static_split(const znl_kernels *kernels, const znl_layout *layout, cons
 /* Code what znl_static_split left, with chunk->table_count tables and scratch->classes, and put the body
  * together. Sets body_offset and body_nbytes. Returns ZNL_OK, or ZNL_E_NO_ROOM when it would not be smaller
  * than the source. */
-int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout, const znl_freq_table *tables,
-                      znl_chunk *chunk, znl_static_encode_scratch *scratch);
+int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout,
+                      const znl_freq_table *tables, znl_chunk *chunk,
+                      znl_static_encode_scratch *scratch);
 
 /* Working memory of the decoder for one chunk. */
 typedef struct {
@@ -62,7 +63,8 @@ typedef struct {
 } znl_static_decode_scratch;
 
 /* Decode a static body of the tables given into chunk->source. Returns ZNL_OK or an error code. */
-int znl_static_decode(const znl_kernels *kernels, const znl_layout *layout, const znl_freq_table *tables,
-                      const znl_chunk *chunk, znl_static_decode_scratch *scratch);
+int znl_static_decode(const znl_kernels *kernels, const znl_layout *layout,
+                      const znl_freq_table *tables, const znl_chunk *chunk,
+                      znl_static_decode_scratch *scratch);
 
 #endif

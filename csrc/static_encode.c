@@ -18,13 +18,14 @@ static size_t raw_offset(const znl_chunk *chunk, const znl_static_shape *shape)
 void znl_static_split(const znl_kernels *kernels, const znl_layout *layout, const znl_chunk *chunk,
                       znl_static_encode_scratch *scratch)
 {
-    const znl_static_shape shape = znl_static_shape_of(layout, chunk->source_nbytes / layout->width, 1, 0);
+    const znl_static_shape shape =
+        znl_static_shape_of(layout, chunk->source_nbytes / layout->width, 1, 0);
     kernels->split(layout, chunk->source, shape.block_count, scratch->symbols,
                    chunk->body + raw_offset(chunk, &shape));
 }
 
-static void write_class_map(const uint8_t *classes, size_t unit_count, unsigned table_count, uint8_t *out,
-                            size_t out_nbytes)
+static void write_class_map(const uint8_t *classes, size_t unit_count, unsigned table_count,
+                            uint8_t *out, size_t out_nbytes)
 {
     const unsigned bits = znl_class_bits(table_count);
     memset(out, 0, out_nbytes);
@@ -38,7 +39,8 @@ static void write_class_map(const uint8_t *classes, size_t unit_count, unsigned 
 /* Lay the sections in front of the words: counts, class map, states, patches, gap. */
 static void write_front(const znl_static_shape *shape, const znl_chunk *chunk,
                         const znl_static_encode_scratch *scratch, const uint32_t *states,
-                        const uint32_t *patches, size_t patch_count, size_t word_count, uint8_t *out)
+                        const uint32_t *patches, size_t patch_count, size_t word_count,
+                        uint8_t *out)
 {
     if (shape->counts_nbytes == 8) {
         store_u32le(out, (uint32_t)word_count);
@@ -52,13 +54,15 @@ static void write_front(const znl_static_shape *shape, const znl_chunk *chunk,
         write_class_map(scratch->classes, znl_unit_count(shape->coded_count, chunk->unit_shift),
                         chunk->table_count, out, shape->map_nbytes);
     out += shape->map_nbytes;
-    for (unsigned lane = 0; lane < shape->lane_count; lane++, out += 4) store_u32le(out, states[lane]);
+    for (unsigned lane = 0; lane < shape->lane_count; lane++, out += 4)
+        store_u32le(out, states[lane]);
     for (size_t p = 0; p < patch_count; p++, out += 4) store_u32le(out, patches[p]);
     if (word_count % 2) store_u16le(out, 0);
 }
 
-int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout, const znl_freq_table *tables,
-                      znl_chunk *chunk, znl_static_encode_scratch *scratch)
+int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout,
+                      const znl_freq_table *tables, znl_chunk *chunk,
+                      znl_static_encode_scratch *scratch)
 {
     const size_t value_count = chunk->source_nbytes / layout->width;
     const znl_static_shape shape =
@@ -68,7 +72,8 @@ int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout, cons
     const size_t behind_words = shape.raw_nbytes - shape.state_nbytes + shape.tail_nbytes;
     const size_t before_words = shape.counts_nbytes + shape.map_nbytes + 4 * shape.lane_count + 2;
     if (before_words + behind_words >= chunk->source_nbytes) return ZNL_E_NO_ROOM;
-    /* The coder stops a block early, so it gets one block of the slack: what is too large is refused below. */
+    /* The coder stops when less than a block of room is left, so it gets a block of the slack; a body
+     * that is too large is refused below. */
     const size_t words_room =
         (chunk->source_nbytes - before_words - behind_words) / 2 + ZNL_BLOCK_VALUES;
 
@@ -79,11 +84,10 @@ int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout, cons
         states[lane] = ZNL_STATE_MIN + (shape.state_nbytes ? load_u16le(in_states + 2 * lane) : 0u);
     const size_t patches_room = sizeof scratch->patches / sizeof *scratch->patches;
     size_t patch_count = 0;
-    const int64_t coded =
-        kernels->rans_encode(scratch->symbols, shape.coded_count, shape.lane_count,
-                             chunk->table_count > 1 ? scratch->classes : NULL, chunk->unit_shift,
-                             scratch->models, states, raw, words_room, scratch->patches + patches_room,
-                             patches_room, &patch_count);
+    const int64_t coded = kernels->rans_encode(
+        scratch->symbols, shape.coded_count, shape.lane_count,
+        chunk->table_count > 1 ? scratch->classes : NULL, chunk->unit_shift, scratch->models,
+        states, raw, words_room, scratch->patches + patches_room, patches_room, &patch_count);
     if (coded < 0) return ZNL_E_NO_ROOM;
 
     const size_t word_count = (size_t)coded, gap = word_count % 2 ? 2 : 0;
@@ -91,8 +95,8 @@ int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout, cons
     const size_t body_nbytes = front + 2 * word_count + behind_words;
     if (body_nbytes >= chunk->source_nbytes) return ZNL_E_NO_ROOM;
     uint8_t *body = raw - 2 * word_count - front;
-    write_front(&shape, chunk, scratch, states, scratch->patches + patches_room - patch_count, patch_count,
-                word_count, body);
+    write_front(&shape, chunk, scratch, states, scratch->patches + patches_room - patch_count,
+                patch_count, word_count, body);
     memcpy(raw + shape.raw_nbytes - shape.state_nbytes,
            chunk->source + shape.coded_count * layout->width, shape.tail_nbytes);
     chunk->body_offset = (uint32_t)(body - chunk->body);

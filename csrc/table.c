@@ -126,7 +126,8 @@ size_t znl_table_write(const znl_freq_table *table, uint8_t *out)
 static unsigned read_bits(const uint8_t *in, size_t *bit, unsigned count)
 {
     unsigned field = 0;
-    for (unsigned i = 0; i < count; i++, (*bit)++) field |= (unsigned)(in[*bit >> 3] >> (*bit & 7) & 1) << i;
+    for (unsigned i = 0; i < count; i++, (*bit)++)
+        field |= (unsigned)(in[*bit >> 3] >> (*bit & 7) & 1) << i;
     return field;
 }
 

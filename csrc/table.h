@@ -31,11 +31,12 @@ void znl_table_universal(unsigned shape, unsigned base, znl_freq_table *table);
 /* Cost of coding `counts` with a table, in 1/256 bit: code lengths, and 32 bits for every patch. */
 uint64_t znl_table_cost(const znl_freq_table *table, const uint32_t *counts, unsigned symbol_bits);
 
-/* Code length of a symbol of this frequency (1 to 4095), in 1/256 bit, rounded down. */
+/* Code length of a symbol of this frequency (1 to 4095), in 1/256 bit, rounded up. */
 unsigned znl_code_length(unsigned frequency);
 
 /* The symbol that stands for a symbol value, or ZNL_SYMBOL_COUNT when none does. */
-static inline unsigned znl_table_symbol(const znl_freq_table *table, unsigned value, unsigned symbol_bits)
+static inline unsigned znl_table_symbol(const znl_freq_table *table, unsigned value,
+                                        unsigned symbol_bits)
 {
     const unsigned symbol = (value - table->base) & ((1u << symbol_bits) - 1);
     if (table->has_zero) {
@@ -46,16 +47,17 @@ static inline unsigned znl_table_symbol(const znl_freq_table *table, unsigned va
 }
 
 /* The symbol value that a symbol stands for. */
-static inline unsigned znl_table_value(const znl_freq_table *table, unsigned symbol, unsigned symbol_bits)
+static inline unsigned znl_table_value(const znl_freq_table *table, unsigned symbol,
+                                       unsigned symbol_bits)
 {
     if (table->has_zero && symbol == ZNL_SYMBOL_COUNT - 1) return 0;
     return (table->base + symbol) & ((1u << symbol_bits) - 1);
 }
 
-/* Write the head of a TABLE record (at most ZNL_MAX_TABLE_NBYTES bytes) and return its size. */
+/* Write the head of a TABLE record and return its size; all ZNL_MAX_TABLE_NBYTES bytes are written. */
 size_t znl_table_write(const znl_freq_table *table, uint8_t *out);
 
-/* Read and validate one. Returns ZNL_OK, ZNL_E_TRUNCATED, _BAD_VALUE, _BAD_TABLE, _BAD_PADDING. */
+/* Read and validate one. Returns ZNL_OK, ZNL_E_TRUNCATED, _BAD_VALUE, _BAD_TABLE, _BAD_SIZE, _BAD_PADDING. */
 int znl_table_read(const uint8_t *in, size_t in_nbytes, znl_freq_table *table);
 
 /* Assign slots by the alias method (docs/format.md, section 5.5; Walker 1977). */

@@ -13,6 +13,7 @@
 #define ZNL_MAX_STATIC_VALUES 262144
 #define ZNL_MIN_STATIC_VALUES 64
 #define ZNL_MAX_TABLES 8
+#define ZNL_MAX_CHUNKS 1024 /* of one call of the encoder, whose 32-bit counts they share */
 #define ZNL_MAX_TABLE_NBYTES 48
 #define ZNL_BODY_SLACK_NBYTES 320
 
@@ -23,7 +24,8 @@
 
 #define ZNL_ISA_SCALAR 0
 
-#define ZNL_STATUS_CHECKSUM -10 /* ZNL_E_CHECKSUM of csrc/errors.h: Python tells it from the others */
+#define ZNL_STATUS_CHECKSUM                                                                        \
+    -10 /* ZNL_E_CHECKSUM of csrc/errors.h: Python tells it from the others */
 
 /* A frequency table as it travels: its name and the head of its TABLE record. */
 typedef struct {
@@ -33,8 +35,8 @@ typedef struct {
 } znl_table;
 
 /* One chunk, on both ways. The encoder reads source, source_nbytes, dtype, is_joined and body
- * (body_room bytes to write to) and fills in the rest; the decoder reads all but is_joined and
- * body_room, and writes source_nbytes bytes to source. `tables` holds references (docs/format.md 6.2). */
+ * (body_room bytes to write to) and fills in the rest; the decoder reads all but is_joined,
+ * body_room and body_offset, and writes source_nbytes bytes to source. `tables` holds references (docs/format.md 6.2). */
 typedef struct {
     uint8_t *source;
     uint8_t *body;
@@ -61,7 +63,8 @@ size_t znl_decode_scratch_nbytes(void);
  * isa          ZNL_ISA_*
  * chunks       in and out; body_room at least source_nbytes + ZNL_BODY_SLACK_NBYTES.
  *              For raw, body_offset and body_nbytes are 0: the source is the body.
- * tables       out, chunk_count entries: the new tables that the chunks refer to by name
+ * tables       out, chunk_count entries: every table that a chunk refers to by name is among them,
+ *              and maybe others
  * returns      number of tables, or a negative error code
  * source       docs/format.md section 5
  */
@@ -72,7 +75,8 @@ int64_t znl_encode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, znl_ta
  *
  * chunks       in; bodies are wire, untrusted; status is written
  * tables       table_count tables of all chunks: those of chunk 0 first, one entry for every
- *              reference, in order (the entry of a universal reference is not read)
+ *              reference, in order (the entry of a universal reference is not read; names are the
+ *              caller's business and not compared)
  * returns      0, or the status of the first chunk that failed; later ones are not touched
  */
 int64_t znl_decode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, const znl_table *tables,
