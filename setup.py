@@ -7,6 +7,7 @@ LD_PRELOAD=$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 python
 """
 
 import os
+import sysconfig
 
 from setuptools import setup
 
@@ -19,7 +20,10 @@ if os.environ.get("ZIPNN_LIKE_SANITIZE") == "1":
     for variable, flags in SANITIZER_FLAGS.items():
         os.environ[variable] = f"{os.environ.get(variable, '')} {flags}".strip()
 
+# Free-threaded builds of Python have no stable ABI.
+HAS_STABLE_ABI = not sysconfig.get_config_var("Py_GIL_DISABLED")
+
 setup(
     cffi_modules=["zipnn_like/_ffi_build.py:ffibuilder"],
-    options={"bdist_wheel": {"py_limited_api": "cp310"}},
+    options={"bdist_wheel": {"py_limited_api": "cp310"}} if HAS_STABLE_ABI else {},
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import sysconfig
 from pathlib import Path
 
 from cffi import FFI
@@ -52,7 +53,8 @@ ffibuilder.set_source(
     depends=relative_paths("*.h"),
     include_dirs=["csrc"],
     extra_compile_args=COMPILE_ARGS,
-    py_limited_api=True,
+    # Free-threaded builds of Python have no stable ABI.
+    py_limited_api=not sysconfig.get_config_var("Py_GIL_DISABLED"),
 )
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import dtypes
-from .errors import SourceError, UsageError, Where
+from .errors import LimitExceededError, SourceError, UsageError, Where
 from .files import verify_file
 from .inputs import PathLike, as_bytes_view
 from .parallel import thread_count
@@ -20,8 +21,6 @@ from .sources import read_layout
 from .sources.layout import KIND_SAFETENSORS, OPAQUE, Layout, Tensor
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from .random_reader import Located
 
 PARALLEL_NBYTES = 1 << 20  # below this one thread is as fast
@@ -133,7 +132,8 @@ class Archive:
         """One tensor as a numpy array, writable and aligned.
 
         BF16 and FP8 come as ml_dtypes; F4 and F6, which numpy cannot hold packed, as flat uint8.
-        out  an array of the same size in bytes (C-contiguous) to decode into; it is returned
+        out  a C-contiguous array of the same dtype (or uint8) and size in bytes, or a buffer, to
+             decode into; it is returned. On an error it may hold anything.
         Raises UsageError, CorruptStreamError and its kinds.
         """
         tensor = self._find(name)
@@ -144,6 +144,8 @@ class Archive:
 
     def get_tensors(self, names: Iterable[str]) -> dict[str, Any]:
         """Several tensors by name."""
+        if isinstance(names, str):
+            raise UsageError(f"expected a list of tensor names, found the one name {names!r}")
         return {name: self.get_tensor(name) for name in names}
 
     def get_slice(self, name: str) -> TensorSlice:
@@ -157,6 +159,7 @@ class Archive:
 
     def read(self, start: int, stop: int) -> bytearray:
         """Source bytes start .. stop."""
+        self._check_open()
         if not 0 <= start <= stop <= self.source_bytes:
             raise UsageError(
                 f"expected a range inside {self.source_bytes} bytes: {start} .. {stop}"
@@ -187,10 +190,19 @@ class Archive:
     def __repr__(self) -> str:
         return f"<zipnn_like.Archive {self.path!r}: {len(self._tensors)} tensors>"
 
+    def _check_open(self) -> None:
+        if self._file.closed:  # a chunk kept in memory would still be read, others would not
+            raise UsageError(f"{self.path}: the archive is closed")
+
     def _find(self, name: str) -> Tensor:
-        if name not in self._tensors:
-            raise UsageError(f"{self.path}: expected the name of a tensor, found {name!r}")
-        return self._tensors[name]
+        self._check_open()
+        if name in self._tensors:
+            return self._tensors[name]
+        if not self._tensors:
+            raise UsageError(f"{self.path}: holds no tensors: its source is not a safetensors file")
+        near = difflib.get_close_matches(str(name), self._tensors, 1)
+        advice = f"; did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"{self.path}: expected the name of a tensor, found {name!r}{advice}")
 
     def _threads(self, nbytes: int) -> int:
         return thread_count(None) if nbytes >= PARALLEL_NBYTES else 1
@@ -207,13 +219,11 @@ class Archive:
                 )
             )
 
-    def _allocate(self, tensor: Tensor) -> np.ndarray[Any, Any]:
-        import numpy as np
-
+    def _allocate(self, tensor: Tensor) -> Any:
         self._check_inside(tensor)
         element = dtypes.numpy_dtype(tensor.dtype)
         shape = tensor.shape if tensor.dtype.bits % 8 == 0 else (tensor.nbytes,)
-        return np.empty(shape, element)
+        return _empty(shape, element, tensor.name)
 
     def _bytes_of(self, array: Any, tensor: Tensor) -> memoryview:
         import numpy as np
@@ -222,6 +232,11 @@ class Archive:
         if isinstance(array, np.ndarray):
             if not array.flags.c_contiguous or array.nbytes != tensor.nbytes:
                 raise UsageError(f"out: expected a C-contiguous array of {tensor.nbytes} bytes")
+            element = dtypes.numpy_dtype(tensor.dtype)
+            if array.dtype not in (element, np.dtype(np.uint8)):
+                raise UsageError(
+                    f"out: expected an array of {element} or uint8, found {array.dtype}"
+                )
             array = array.reshape(-1).view(np.uint8)
         view = as_bytes_view(array)
         if view.readonly or len(view) != tensor.nbytes:
@@ -232,11 +247,12 @@ class Archive:
         """Rows first .. last of the leading dimension."""
         import numpy as np
 
+        self._check_open()
         self._check_inside(tensor)
         rows = tensor.shape[0]
         row_nbytes = tensor.nbytes // rows if rows else 0
         element = dtypes.numpy_dtype(tensor.dtype)
-        array = np.empty((last - first, *tensor.shape[1:]), element)
+        array = _empty((last - first, *tensor.shape[1:]), element, tensor.name)
         view = array.reshape(-1).view(np.uint8).data
         self._reader.read_into(tensor.start + first * row_nbytes, view, self._threads(len(view)))
         return array
@@ -262,9 +278,12 @@ class TensorSlice:
         import numpy as np
 
         shape = self._tensor.shape
+        # numpy refuses a bad index here, on an array without memory, before anything is read.
+        np.broadcast_to(np.empty((), np.uint8), shape)[index]
         parts = index if isinstance(index, tuple) else (index,)
         leading = parts[0] if parts else slice(None)
-        if not shape or not isinstance(leading, (int, slice, np.integer)):
+        is_row = isinstance(leading, (int, np.integer)) and not isinstance(leading, bool)
+        if not shape or not (is_row or isinstance(leading, slice)):
             whole = self._read_rows(self._tensor, 0, shape[0]) if shape else self._scalar()
             return whole[index]
         if isinstance(leading, slice):
@@ -302,6 +321,20 @@ class _SourceStart:
         self._reader.read_into(self._offset, memoryview(room))
         self._offset += len(room)
         return bytes(room)
+
+
+def _empty(shape: tuple[int, ...], element: Any, name: str) -> Any:
+    """An array for a tensor, or an error that names it where numpy or memory can't hold it."""
+    import numpy as np
+
+    try:
+        return np.empty(shape, element)
+    except ValueError as error:
+        raise UsageError(f"{name}: numpy can't hold an array of shape {shape}: {error}") from error
+    except MemoryError as error:
+        raise LimitExceededError(
+            f"{name}: an array of shape {shape} does not fit memory"
+        ) from error
 
 
 def _share(chunk: Located, tensor: Tensor) -> float:

@@ -39,10 +39,11 @@ Progress = Callable[[int, "int | None"], None]
 """progress(done, total): source bytes; total is None where it is not known."""
 
 
-def stream_header(source_kind: int) -> Header:
+def stream_header(source_kind: int, has_sha256: bool = False) -> Header:
     """The header this build writes."""
     major, minor, patch = zstandard.ZSTD_VERSION
-    return Header(format.VERSION, major * 10000 + minor * 100 + patch, source_kind)
+    number = major * 10000 + minor * 100 + patch
+    return Header(format.VERSION, number, source_kind, has_sha256)
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def compress_stream(
         layout, start, plan_of_source = batches()
     digest = hashlib.sha256() if sha256 else None
     encoder = BatchEncoder(level)
-    writer = StreamWriter(output, stream_header(layout.kind))
+    writer = StreamWriter(output, stream_header(layout.kind, sha256))
     recent = RecentChunks()
     tally = Tally()
     loaded = _load(source, start, plan_of_source, encoder.sources, digest)

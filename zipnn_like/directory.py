@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from . import dtypes, format
-from .errors import ChecksumError, CorruptStreamError, Where
+from .errors import CorruptStreamError, UnsupportedFormatError, Where
 from .format import PAGE_CHUNKS, Record
 from .native import table_name, xxh3_64
 
@@ -23,6 +23,8 @@ _ROOT_ENTRY = struct.Struct("<QQIIQ")
 _U32 = struct.Struct("<I")
 SHA256_NBYTES = 32
 HAS_SHA256 = 1
+MIN_RECORD_NBYTES = 36  # a constant chunk of one byte: prefix 16, head 16, body 1, padding 3
+MAX_CONTEXT_NBYTES = 8 * (4 + 48)  # of one chunk: the most tables it may name
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class PageBuilder:
         """Add a chunk and the tables it refers to by name."""
         self.entries.append(entry)
         for name, head in tables.items():
-            self.tables.setdefault(name, head)
+            if self.tables.setdefault(name, head) != head:
+                raise CorruptStreamError(f"two tables with the one name {name:#x} in a page")
 
     def pack(self, records_nbytes: int) -> tuple[bytes, bytes, int]:
         """(head, body, source bytes) of the record; records_nbytes: stream bytes since the last."""
@@ -102,7 +105,9 @@ class PageBuilder:
             )
             for e in self.entries
         )
-        tables = b"".join(_U32.pack(len(head)) + head for head in self.tables.values())
+        tables = b"".join(
+            _U32.pack(format.TABLE << 24 | len(head)) + head for head in self.tables.values()
+        )
         body = entries + tables
         source_nbytes = sum(e.source_nbytes for e in self.entries)
         head = _PAGE_HEAD.pack(
@@ -132,11 +137,12 @@ def parse_page(record: Record, where: Where) -> Page:
     head, body, at = record.head, bytes(record.body), record.offset + format.PREFIX_NBYTES
     if len(head) != _PAGE_HEAD.size:
         raise CorruptStreamError(where.at(at, f"a head of {_PAGE_HEAD.size} bytes", len(head)))
-    count, tables_nbytes, source_nbytes, records_nbytes, check = _PAGE_HEAD.unpack(head)
-    if not 0 < count <= PAGE_CHUNKS or len(body) != _ENTRY.size * count + tables_nbytes:
-        raise CorruptStreamError(where.at(at, "entries and tables that fill the page", count))
-    if xxh3_64(body) != check:
-        raise ChecksumError(where.at(at + 24, "a page with the checksum it states", "another"))
+    count, context_nbytes, source_nbytes, records_nbytes, _ = _PAGE_HEAD.unpack(head)
+    if not 0 < count <= PAGE_CHUNKS or len(body) != _ENTRY.size * count + context_nbytes:
+        raise CorruptStreamError(where.at(at, "entries and context that fill the page", count))
+    if context_nbytes > MAX_CONTEXT_NBYTES * count:
+        limit = f"at most {MAX_CONTEXT_NBYTES} bytes of context a chunk"
+        raise CorruptStreamError(where.at(at + 4, limit, context_nbytes))
     entries = tuple(_parse_entry(body, i * _ENTRY.size, where, at) for i in range(count))
     if sum(e.source_nbytes for e in entries) != source_nbytes:
         raise CorruptStreamError(where.at(at + 8, "the sum of the entries", source_nbytes))
@@ -152,18 +158,18 @@ def _parse_entry(body: bytes, offset: int, where: Where, at: int) -> Entry:
     source_nbytes, record_nbytes, lead, type_, code, method, zero, checksum = _ENTRY.unpack_from(
         body, offset
     )
+    if type_ not in (format.CHUNK, format.SAME_AS):
+        raise UnsupportedFormatError(where.at(at, "entries of known types", f"{type_:#04x}"))
     if (
         zero
-        or type_ not in (format.CHUNK, format.SAME_AS)
-        or code not in dtypes.BY_CODE
-        or method not in format.METHOD_NAMES
         or (type_ == format.SAME_AS and method)
         or not 0 < source_nbytes <= format.MAX_CHUNK_NBYTES
     ):
         raise CorruptStreamError(
             where.at(at, "a well-formed page entry", f"byte {offset} of the body")
         )
-    dtype = dtypes.BY_CODE[code]
+    format.check_method(method, where, at)
+    dtype = format.parse_dtype(code, where, at)
     return Entry(source_nbytes, record_nbytes, lead, type_, dtype, method, checksum)
 
 
@@ -171,7 +177,14 @@ def _parse_tables(packed: bytes, where: Where, at: int) -> dict[int, bytes]:
     tables: dict[int, bytes] = {}
     offset = 0
     while offset < len(packed):
-        nbytes = _U32.unpack_from(packed, offset)[0] if len(packed) - offset >= 4 else 0
+        if len(packed) - offset < 4:
+            raise CorruptStreamError(where.at(at, "whole items in the page", f"byte {offset}"))
+        item = _U32.unpack_from(packed, offset)[0]
+        type_, nbytes = item >> 24, item & 0xFFFFFF
+        if type_ != format.TABLE:
+            raise UnsupportedFormatError(
+                where.at(at, "context of a known type", f"{type_:#04x}", "update zipnn_like")
+            )
         head = packed[offset + 4 : offset + 4 + nbytes]
         name = table_name(head) if 4 <= nbytes == len(head) else None
         if name is None or name in tables:
@@ -188,16 +201,23 @@ def parse_root(record: Record, where: Where) -> Root:
     head, body, at = record.head, bytes(record.body), record.offset + format.PREFIX_NBYTES
     if len(head) < _ROOT_HEAD.size:
         raise CorruptStreamError(where.at(at, f"a head of {_ROOT_HEAD.size} bytes", len(head)))
-    count, flags, source_nbytes, chunk_count, check = _ROOT_HEAD.unpack_from(head)
+    count, flags, source_nbytes, chunk_count, _ = _ROOT_HEAD.unpack_from(head)
     if flags & ~HAS_SHA256:
-        raise CorruptStreamError(where.at(at + 4, "flags 0 or 1", flags))
+        raise UnsupportedFormatError(where.at(at + 4, "flags 0 or 1", flags, "update"))
     if len(head) != _ROOT_HEAD.size + (SHA256_NBYTES if flags else 0):
         raise CorruptStreamError(where.at(at, "a head as long as its flags say", len(head)))
     if count > format.MAX_PAGES or len(body) != _ROOT_ENTRY.size * count:
         raise CorruptStreamError(where.at(at, "pages that fill the root", count))
-    if xxh3_64(body) != check:
-        raise ChecksumError(where.at(at + 24, "a root with the checksum it states", "another"))
     pages = tuple(PageRef(*row) for row in _ROOT_ENTRY.iter_unpack(body))
+    for number, page in enumerate(pages):
+        # No row buys more than its records and page can hold: sizes are allocated by them.
+        if (
+            not 0 < page.chunk_count <= PAGE_CHUNKS
+            or page.source_nbytes > page.chunk_count * format.MAX_CHUNK_NBYTES
+            or page.records_nbytes < MIN_RECORD_NBYTES * page.chunk_count
+            or page.page_nbytes < 48 + _ENTRY.size * page.chunk_count
+        ):
+            raise CorruptStreamError(where.at(at, "a row that fits its page", f"row {number}"))
     for i, page in enumerate(pages):
         least = 1 if i == len(pages) - 1 else PAGE_CHUNKS
         if not least <= page.chunk_count <= PAGE_CHUNKS:

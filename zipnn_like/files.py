@@ -91,10 +91,10 @@ def verify_file(
     count = thread_count(threads)
     with open_input(path) as source:
         if against is None:
-            return _restore(source, Output(), count, progress, None, check_sha256=True)
+            return _restore(source, Output(), count, progress, None)
         with open_input(against) as other:
             output = CompareOutput(other)
-            report = _restore(source, output, count, progress, None, check_sha256=True)
+            report = _restore(source, output, count, progress, None)
             output.commit()
             return report
 
@@ -105,8 +105,6 @@ def _restore(
     threads: int,
     progress: Progress | None,
     max_size: int | None,
-    *,
-    check_sha256: bool = False,
 ) -> Report:
     if max_size is not None and max_size < 0:
         raise UsageError(f"max_size: expected a number of bytes, found {max_size}")
@@ -118,7 +116,6 @@ def _restore(
         progress=progress,
         max_nbytes=max_size,
         total_nbytes=total,
-        check_sha256=check_sha256,
     )
     source.check_unchanged()
     return report

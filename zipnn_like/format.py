@@ -40,11 +40,14 @@ MAX_BODY_NBYTES = (16 << 20) + (64 << 10)
 MAX_TABLES_OF_CHUNK = 8
 MAX_TABLES_KEPT = 1024
 MAX_DISTANCE = 16 << 20
+MIN_REPEAT_NBYTES = 256
+BODY_CHECK_OFFSET = 24  # in the head of every record with a body, CHUNK excepted
 PAGE_CHUNKS = 512
 MAX_PAGES = 1 << 19
 TABLE_NAME_BIT = 1 << 63
 
-_HEADER = struct.Struct("<8sHHIB7s")
+_HEADER = struct.Struct("<8sHHIBB6s")
+_HAS_SHA256 = 1
 _PREFIX = struct.Struct("<BBHI")
 _CHUNK_HEAD = struct.Struct("<BBBBIQ")
 _SAME_AS_HEAD = struct.Struct("<B3sIQII")
@@ -55,17 +58,24 @@ _FOOTER = struct.Struct("<QQQ8s")
 
 @dataclass(frozen=True)
 class Header:
-    """The stream header: libzstd of the writer as a number, and the source kind."""
+    """The stream header: libzstd of the writer as a number, the source kind, a SHA-256 to come."""
 
     version: int
     zstd_version: int
     source_kind: int
+    has_sha256: bool = False
 
 
 def pack_header(header: Header) -> bytes:
     """32 bytes."""
     body = _HEADER.pack(
-        MAGIC, header.version, VERSION, header.zstd_version, header.source_kind, bytes(7)
+        MAGIC,
+        header.version,
+        VERSION,
+        header.zstd_version,
+        header.source_kind,
+        _HAS_SHA256 if header.has_sha256 else 0,
+        bytes(6),
     )
     return body + _U64.pack(xxh3_64(body))
 
@@ -84,16 +94,18 @@ def parse_header(head: bytes, where: Where) -> Header:
         raise TruncatedStreamError(
             where.at(0, f"a header of {HEADER_NBYTES} bytes", f"{len(head)} bytes")
         )
-    _, version, needed, zstd_version, kind, zero = _HEADER.unpack_from(head)
+    _, version, needed, zstd_version, kind, flags, zero = _HEADER.unpack_from(head)
     if _U64.unpack_from(head, 24)[0] != xxh3_64(head[:24]):
         raise ChecksumError(where.at(24, "the checksum of the stream header", "another"))
-    if zero != bytes(7):
-        raise CorruptStreamError(where.at(17, "7 zero bytes", zero.hex()))
     if needed > VERSION:
         raise UnsupportedFormatError(
             where.at(10, f"a stream for readers up to version {VERSION}", needed, "update")
         )
-    return Header(version, zstd_version, kind)
+    if flags & ~_HAS_SHA256:
+        raise UnsupportedFormatError(where.at(17, "flags 0 or 1", flags, "update zipnn_like"))
+    if zero != bytes(6):
+        raise CorruptStreamError(where.at(18, "6 zero bytes", zero.hex()))
+    return Header(version, zstd_version, kind, bool(flags))
 
 
 @dataclass(frozen=True)
@@ -164,6 +176,23 @@ def check_record(prefix: Prefix, start: bytes, head: bytes, where: Where, offset
     return known
 
 
+def check_body(record: Record, where: Where) -> None:
+    """Check the body of a record, skipped ones included, against the XXH3-64 in its head.
+
+    Raises ChecksumError, CorruptStreamError. A CHUNK's body has no check: its decoded bytes have.
+    """
+    if record.type == CHUNK or not len(record.body):
+        return
+    if len(record.head) < BODY_CHECK_OFFSET + 8:
+        raise CorruptStreamError(
+            where.at(record.offset, "a head with the checksum of the body", len(record.head))
+        )
+    if _U64.unpack_from(record.head, BODY_CHECK_OFFSET)[0] != xxh3_64(record.body):
+        raise ChecksumError(
+            where.at(record.offset, "a body with the checksum it states", "another")
+        )
+
+
 @dataclass(frozen=True)
 class ChunkHead:
     """The head of a CHUNK record (docs/format.md, section 4)."""
@@ -189,10 +218,17 @@ def pack_chunk_head(head: ChunkHead) -> bytes:
     return fixed + struct.pack(f"<{len(head.tables)}Q", *head.tables)
 
 
-def _parse_dtype(code: int, where: Where, offset: int) -> dtypes.DType:
+def parse_dtype(code: int, where: Where, offset: int) -> dtypes.DType:
+    """The dtype of a code. Raises UnsupportedFormatError."""
     if code not in dtypes.BY_CODE:
         raise UnsupportedFormatError(where.at(offset, "a known dtype code", code, "update"))
     return dtypes.BY_CODE[code]
+
+
+def check_method(method: int, where: Where, offset: int) -> None:
+    """Raise UnsupportedFormatError for a method this reader does not know."""
+    if method not in METHOD_NAMES:
+        raise UnsupportedFormatError(where.at(offset, "a known method", method, "update"))
 
 
 def parse_chunk_head(record: Record, where: Where) -> ChunkHead:
@@ -203,8 +239,7 @@ def parse_chunk_head(record: Record, where: Where) -> ChunkHead:
     code, method, count, shift, source_nbytes, checksum = _CHUNK_HEAD.unpack_from(head)
     if count > MAX_TABLES_OF_CHUNK or len(head) != _CHUNK_HEAD.size + 8 * count:
         raise CorruptStreamError(where.at(at + 2, "tables that fill the head", count))
-    if method not in METHOD_NAMES:
-        raise UnsupportedFormatError(where.at(at + 1, "a known method", method, "update"))
+    check_method(method, where, at + 1)
     if (method == STATIC) != (count > 0):
         raise CorruptStreamError(where.at(at + 2, "tables for a static chunk only", count))
     if shift not in ((6, 9) if count > 1 else (0,)):
@@ -214,7 +249,7 @@ def parse_chunk_head(record: Record, where: Where) -> ChunkHead:
     if not 0 < source_nbytes <= MAX_CHUNK_NBYTES:
         raise CorruptStreamError(where.at(at + 4, f"1 to {MAX_CHUNK_NBYTES} bytes", source_nbytes))
     tables = struct.unpack_from(f"<{count}Q", head, 16)
-    return ChunkHead(_parse_dtype(code, where, at), method, shift, source_nbytes, checksum, tables)
+    return ChunkHead(parse_dtype(code, where, at), method, shift, source_nbytes, checksum, tables)
 
 
 @dataclass(frozen=True)
@@ -242,13 +277,14 @@ def parse_same_as_head(record: Record, where: Where) -> SameAsHead:
     code, zero, source_nbytes, checksum, distance, zero_too = _SAME_AS_HEAD.unpack(head)
     if zero != bytes(3) or zero_too:
         raise CorruptStreamError(where.at(at + 1, "zero bytes", "others"))
-    if not 0 < source_nbytes <= MAX_CHUNK_NBYTES:
-        raise CorruptStreamError(where.at(at + 4, f"1 to {MAX_CHUNK_NBYTES} bytes", source_nbytes))
+    if not MIN_REPEAT_NBYTES <= source_nbytes <= MAX_CHUNK_NBYTES:
+        limits = f"{MIN_REPEAT_NBYTES} to {MAX_CHUNK_NBYTES} bytes"
+        raise CorruptStreamError(where.at(at + 4, limits, source_nbytes))
     if not source_nbytes <= distance <= MAX_DISTANCE:
         raise CorruptStreamError(
             where.at(at + 16, f"a distance of {source_nbytes} to {MAX_DISTANCE}", distance)
         )
-    return SameAsHead(_parse_dtype(code, where, at), source_nbytes, checksum, distance)
+    return SameAsHead(parse_dtype(code, where, at), source_nbytes, checksum, distance)
 
 
 def pack_footer(root_nbytes: int, stream_nbytes: int, root_prefix: bytes) -> bytes:

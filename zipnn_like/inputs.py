@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from types import TracebackType
@@ -144,11 +145,15 @@ class StreamInput(Input):
                 piece = self._file.read(len(view))
                 count = None if piece is None else len(piece)
                 view[: count or 0] = piece or b""
+        except ValueError as error:  # closed, or more bytes than were asked for
+            raise SourceError(f"{self.name}: can't be read: {error}") from error
         except OSError as error:
             raise SourceError(f"{self.name}: {error.strerror or error}") from error
         if count is None:
             # "No data yet" must not pass for the end: the archive would hold a part and look whole.
             raise SourceError(f"{self.name}: expected a blocking file, found a non-blocking one")
+        if not 0 <= count <= len(view):
+            raise SourceError(f"{self.name}: expected 0 to {len(view)} bytes read, found {count}")
         return count
 
 
@@ -156,7 +161,7 @@ def as_bytes_view(data: Buffer) -> memoryview:
     """Any C-contiguous buffer as a flat view of bytes; UsageError for others."""
     try:
         view = memoryview(data)
-        if view.format == "B" and view.ndim == 1:
+        if view.format == "B" and view.ndim == 1 and view.c_contiguous:
             return view
         if view.nbytes == 0:  # which cast() refuses
             return memoryview(b"" if view.readonly else bytearray())
@@ -171,6 +176,8 @@ def open_input(source: PathLike | IO[bytes]) -> Input:
         if os.path.isdir(source):
             raise SourceError(f"{os.fspath(source)}: expected a file, found a folder")
         return FileInput(source)
+    if isinstance(source, io.TextIOBase):
+        raise UsageError("expected a binary file object, found one of text")
     if hasattr(source, "read"):
         return StreamInput(source)
     raise UsageError(f"expected a path or a binary file object, found {type(source).__name__}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import operator
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ from .sources.layout import OPAQUE, Layout
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+BIG_NBYTES = 256 << 20
+BIG_FACTOR = 1000
 
 
 def compress(
@@ -74,6 +78,8 @@ def decompress(
 
     out       a writable C-contiguous buffer to decode into; a view of what was filled is returned
     max_size  give up with LimitExceededError when the source is larger than this many bytes
+    A source of more than 256 MiB and 1000 times the stream needs max_size (or out): a small stream
+    from a stranger would otherwise take all memory.
     Raises UsageError (out too small or read-only), CorruptStreamError and its kinds,
     UnsupportedFormatError, LimitExceededError. On an error `out` may hold anything.
     """
@@ -82,6 +88,11 @@ def decompress(
     nbytes = _announced_nbytes(source)
     if max_size is not None and nbytes > max_size:
         raise LimitExceededError(f"<stream>: expected at most {max_size} bytes, found {nbytes}")
+    if out is None and max_size is None and nbytes > max(BIG_NBYTES, BIG_FACTOR * len(source.view)):
+        raise LimitExceededError(
+            f"<stream>: expected a source of at most {BIG_FACTOR} times the stream, found {nbytes} "
+            "bytes; state max_size, or decompress to a file"
+        )
     room = _room(out, nbytes)
     view = memoryview(room)
     restore_stream(source, MemoryTarget(view[:nbytes]), threads=count, max_nbytes=max_size)
@@ -142,10 +153,14 @@ def check_size(nbytes: int, dtype: DType | None, shape: Sequence[int] | None) ->
     if shape is None:
         return
     count = 1
-    for size in shape:
+    try:
+        sizes = [operator.index(size) for size in shape]
+    except TypeError as error:
+        raise UsageError(f"shape: expected whole numbers, found {shape!r}") from error
+    for size in sizes:
         if size < 0:
             raise UsageError(f"shape: expected sizes of 0 or more, found {tuple(shape)}")
-        count *= int(size)
+        count *= size
     if count * bits != 8 * nbytes:
         raise UsageError(
             f"shape {tuple(shape)}: expected {count * bits / 8:g} bytes, found {nbytes}"

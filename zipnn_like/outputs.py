@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import secrets
 import stat
@@ -14,6 +16,22 @@ from .errors import UsageError, ZnlError
 from .inputs import Input, PathLike
 
 BUFFER_NBYTES = 1 << 20
+
+PERMISSIONS = 0o777  # the bits of a mode that are copied: never set-user-id, set-group-id, sticky
+_BY_DESCRIPTOR = {os.chmod, os.utime} <= os.supports_fd
+
+
+def _numbers(*names: str) -> frozenset[int]:
+    """The errno values of these names; not every system has all."""
+    return frozenset(getattr(errno, name) for name in names if hasattr(errno, name))
+
+
+# How a file system says that it has no hard links, or none for this user, this file or this folder.
+_NO_LINKS = _numbers("EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV", "EACCES")
+if os.name == "nt":
+    _NO_LINKS |= _numbers("EINVAL")  # FAT
+# How a file system says that a folder can't be synchronised.
+_NO_FOLDER_SYNC = _numbers("EINVAL", "ENOTSUP", "EOPNOTSUPP", "EACCES")
 
 
 class Output:
@@ -75,14 +93,31 @@ class StreamOutput(Output):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)
         while len(view):
-            count = self._file.write(view)
+            try:
+                count = self._file.write(view)
+            except BrokenPipeError:
+                raise  # its reader has seen enough, which is no fault of the output
+            except OSError as error:
+                raise _failure(self.name, error) from error
+            except ValueError as error:  # a file object that was closed
+                raise UsageError(f"{self.name}: can't be written: {error}") from error
             if count is None:
                 raise ZnlError(f"{self.name}: expected a blocking file, found a non-blocking one")
+            if not 0 < count <= len(view):
+                raise ZnlError(
+                    f"{self.name}: expected 1 to {len(view)} bytes written, found {count}"
+                )
             view = view[count:]
 
     def commit(self) -> None:
-        if hasattr(self._file, "flush"):
+        if not hasattr(self._file, "flush"):
+            return
+        try:
             self._file.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _failure(self.name, error) from error
 
 
 class FileOutput(Output):
@@ -93,21 +128,22 @@ class FileOutput(Output):
 
     def __init__(self, path: PathLike, *, overwrite: bool, like: Input | None = None) -> None:
         self.path = os.fspath(path)
-        self.name = self.path
+        # A link is written through, as any program that opens its output would.
+        self.name = os.path.realpath(self.path) if os.path.islink(self.path) else self.path
         self._overwrite = overwrite
         self._like: os.stat_result | None = getattr(like, "status", None)
         self._copies_mode = self._like is not None and stat.S_ISREG(self._like.st_mode)
-        folder = os.path.dirname(self.path) or "."
+        self._folder = os.path.dirname(self.name) or "."
         self._check_target()
         if not overwrite and os.path.lexists(self.path):
             raise ZnlError(f"{self.path}: exists already; force (-f, overwrite=True) to replace it")
-        self._temporary = os.path.join(folder, f".znl-{secrets.token_hex(8)}.part")
+        self._temporary = os.path.join(self._folder, f".znl-{secrets.token_hex(8)}.part")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
             # What copies a private file is private from its first byte on.
             descriptor = os.open(self._temporary, flags, 0o600 if self._copies_mode else 0o666)
         except OSError as error:
-            raise self._failure(error) from error
+            raise _failure(self.name, error) from error
         self._file = os.fdopen(descriptor, "wb", buffering=BUFFER_NBYTES)
 
     def _check_target(self) -> None:
@@ -128,7 +164,7 @@ class FileOutput(Output):
         try:
             self._file.write(data)
         except OSError as error:
-            raise self._failure(error) from error
+            raise _failure(self.name, error) from error
 
     def commit(self) -> None:
         try:
@@ -138,28 +174,54 @@ class FileOutput(Output):
             self._file.close()
             self._take_name()
         except OSError as error:
-            raise self._failure(error) from error
+            raise _failure(self.name, error) from error
+        try:
+            _sync_folder(self._folder)
+        except OSError as error:
+            raise ZnlError(
+                f"{self.name}: is complete, but its name may not outlive a crash: "
+                f"{error.strerror or error}"
+            ) from error
 
     def _copy_attributes(self) -> None:
-        """Give the output the mode and times of the file it was made from."""
+        """Give the output the permissions and times of the file it was made from."""
         if self._like and self._copies_mode:
-            os.chmod(self._temporary, stat.S_IMODE(self._like.st_mode))
-            os.utime(self._temporary, ns=(self._like.st_atime_ns, self._like.st_mtime_ns))
+            file = self._file.fileno() if _BY_DESCRIPTOR else self._temporary
+            copy_attributes(file, self._like)
 
     def _take_name(self) -> None:
-        if not self._overwrite and hasattr(os, "link"):
-            try:
-                os.link(self._temporary, self.name)  # unlike rename, fails when the name is taken
-                os.unlink(self._temporary)
-                return
-            except FileExistsError:
-                raise ZnlError(f"{self.path}: appeared while it was being written") from None
-            except OSError:
-                pass  # a file system without hard links
-        os.replace(self._temporary, self.name)
+        """Rename the temporary file; unless `overwrite`, only where the name is still free."""
+        if self._overwrite:
+            os.replace(self._temporary, self.name)
+            return
+        try:
+            # Unlike a rename, both ways fail when the name is taken.
+            if not self._link():
+                self._reserve_and_replace()
+        except FileExistsError:
+            raise ZnlError(f"{self.path}: appeared while it was being written") from None
 
-    def _failure(self, error: OSError) -> ZnlError:
-        return ZnlError(f"{self.path}: can't be written: {error.strerror or error}")
+    def _link(self) -> bool:
+        """Give the file its name beside the temporary one; False where there are no hard links."""
+        try:
+            os.link(self._temporary, self.name)
+        except OSError as error:
+            if error.errno in _NO_LINKS:
+                return False
+            raise
+        with contextlib.suppress(OSError):  # the file has its name, so this is no failure to write
+            os.unlink(self._temporary)
+        return True
+
+    def _reserve_and_replace(self) -> None:
+        """Put an empty file under the name first: what is replaced is then ours."""
+        os.close(os.open(self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            os.replace(self._temporary, self.name)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(self.name)
+            raise
 
     def __exit__(
         self,
@@ -170,8 +232,39 @@ class FileOutput(Output):
         # Closing flushes, which fails again on a full disk: the first error is the one to tell.
         with contextlib.suppress(OSError):
             self._file.close()
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # mostly there is none: it has its name
             os.unlink(self._temporary)
+
+
+def copy_attributes(file: int | str, like: os.stat_result) -> None:
+    """Give a file or folder the permissions and times of `like`, as far as the system allows.
+
+    file  a path, or a descriptor where the system takes one
+    """
+    with contextlib.suppress(OSError):
+        special = stat.S_IMODE(os.stat(file).st_mode) & ~PERMISSIONS  # as a folder inherits them
+        os.chmod(file, special | like.st_mode & PERMISSIONS)
+    with contextlib.suppress(OSError):
+        os.utime(file, ns=(like.st_atime_ns, like.st_mtime_ns))
+
+
+def _sync_folder(folder: str) -> None:
+    """Make the names in a folder outlive a crash, where the system can."""
+    if os.name == "nt":  # opens no folders
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+
+
+def _failure(name: str, error: OSError) -> ZnlError:
+    return ZnlError(f"{name}: can't be written: {error.strerror or error}")
 
 
 def open_output(
@@ -180,6 +273,8 @@ def open_output(
     """An Output for a path or a file object; `like`: whose mode and times a file takes."""
     if isinstance(target, (str, os.PathLike)):
         return FileOutput(target, overwrite=overwrite, like=like)
+    if isinstance(target, io.TextIOBase):
+        raise UsageError("expected a binary file object, found one of text")
     if hasattr(target, "write"):
         return StreamOutput(target)
     raise UsageError(f"expected a path or a binary file object, found {type(target).__name__}")

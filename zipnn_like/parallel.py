@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from .errors import UsageError
+from .errors import UsageError, ZnlError
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -65,11 +65,26 @@ def map_in_order(function: Callable[[In], Out], items: Iterable[In], threads: in
     pool = ThreadPoolExecutor(threads, thread_name_prefix="zipnn_like")
     pending: deque[Future[Out]] = deque()
     try:
-        for item in items:
-            pending.append(pool.submit(function, item))
+        failure = None
+        iterator = iter(items)
+        while failure is None:
+            try:
+                item = next(iterator)
+            except StopIteration:
+                break
+            except Exception as error:
+                # What was taken before goes out first, as it would with one thread.
+                failure = error
+                break
+            try:
+                pending.append(pool.submit(function, item))
+            except RuntimeError as error:
+                raise ZnlError(f"a thread can't be started: {error}; use fewer (-T 1)") from error
             if len(pending) > threads:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+        if failure is not None:
+            raise failure
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

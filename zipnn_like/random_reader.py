@@ -18,6 +18,7 @@ from .directory import Entry, Page, Root
 from .errors import (
     ChecksumError,
     CorruptStreamError,
+    SourceError,
     TruncatedStreamError,
     UsageError,
     Where,
@@ -71,6 +72,7 @@ class RandomReader:
                 )
             )
         self._pages: OrderedDict[int, Page] = OrderedDict()
+        self._last: tuple[int, memoryview] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -94,7 +96,12 @@ class RandomReader:
         prefix = format.pack_record_start(format.ROOT, record.head, len(record.body))[:16]
         if format.pack_footer(footer.root_nbytes, footer.stream_nbytes, prefix) != tail:
             raise ChecksumError(self._where.at(end + 16, "a footer over this ROOT", "another"))
-        return directory.parse_root(record, self._where)
+        root = directory.parse_root(record, self._where)
+        if (root.sha256 is not None) != self.header.has_sha256:
+            raise CorruptStreamError(
+                self._where.at(record.offset, "a SHA-256 as the stream header says", "another")
+            )
+        return root
 
     def _read_record(self, offset: int, nbytes: int, type_: int) -> Record:
         """A record whose place and size the directory states."""
@@ -123,7 +130,9 @@ class RandomReader:
             raise CorruptStreamError(
                 self._where.at(offset + body_stop, "zero padding", "other bytes")
             )
-        return Record(type_, head, wire[body_start:body_stop], prefix.check, offset, nbytes)
+        record = Record(type_, head, wire[body_start:body_stop], prefix.check, offset, nbytes)
+        format.check_body(record, self._where)
+        return record
 
     def page(self, index: int) -> Page:
         """Page `index` of the directory, from a small cache."""
@@ -182,9 +191,18 @@ class RandomReader:
         if len(part) == chunk.entry.source_nbytes:
             self.decode(chunk, part)
             return
+        part[:] = self._decode_whole(chunk)[first - chunk.start : last - chunk.start]
+
+    def _decode_whole(self, chunk: Located) -> memoryview:
+        """A chunk of which a part is wanted; the last is kept, for the next small tensor in it."""
+        with self._lock:
+            if self._last is not None and self._last[0] == chunk.start:
+                return self._last[1]
         whole = memoryview(bytearray(chunk.entry.source_nbytes))
         self.decode(chunk, whole)
-        part[:] = whole[first - chunk.start : last - chunk.start]
+        with self._lock:
+            self._last = (chunk.start, whole)
+        return whole
 
     def decode(self, chunk: Located, target: memoryview) -> None:
         """Decode one chunk into a view of exactly its source bytes."""
@@ -200,7 +218,7 @@ class RandomReader:
         stated_chunk = (head.dtype, head.method, head.source_nbytes, head.checksum)
         expected = (entry.dtype, entry.method, entry.source_nbytes, entry.checksum)
         self._agree(chunk, stated_chunk == expected)
-        tables = resolve_tables(head, dict(chunk.page.tables), self._where, offset)
+        tables = resolve_tables(head, chunk.page.tables, self._where, offset)
         body = memoryview(record.body)
         stored = StoredChunk(head, body, tables, self._where, offset, record.nbytes)
         decode_chunks([stored], [target])
@@ -242,7 +260,10 @@ def file_pread(file: IO[bytes]) -> Pread:
             view = memoryview(bytearray(nbytes))
             done = 0
             while done < nbytes:
-                count = os.preadv(descriptor, [view[done:]], offset + done)
+                try:
+                    count = os.preadv(descriptor, [view[done:]], offset + done)
+                except OSError as error:
+                    raise SourceError(f"{file.name}: {error.strerror or error}") from error
                 if count == 0:
                     break
                 done += count
@@ -252,8 +273,11 @@ def file_pread(file: IO[bytes]) -> Pread:
     lock = threading.Lock()
 
     def seek_and_read(offset: int, nbytes: int) -> memoryview:
+        pieces = bytearray()
         with lock:
             file.seek(offset)
-            return memoryview(file.read(nbytes))
+            while piece := file.read(nbytes - len(pieces)):
+                pieces += piece
+        return memoryview(pieces)
 
     return seek_and_read

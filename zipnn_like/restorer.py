@@ -88,7 +88,7 @@ class _Originals:
     """The chunks of the last 16 MiB of source, for repeats."""
 
     def __init__(self) -> None:
-        self._chunks: dict[int, tuple[StoredChunk, memoryview]] = {}
+        self._chunks: dict[int, tuple[int, memoryview]] = {}  # by start: checksum and bytes
         self._starts: deque[int] = deque()
         self._offset = 0
 
@@ -96,8 +96,8 @@ class _Originals:
         """The next item in source order: fill a repeat's view, remember a chunk's."""
         if isinstance(item, StoredRepeat):
             self._fill(item, view)
-        else:
-            self._chunks[self._offset] = (item, view)
+        elif item.head.source_nbytes >= format.MIN_REPEAT_NBYTES:
+            self._chunks[self._offset] = (item.head.checksum, view)
             self._starts.append(self._offset)
         self._offset += item.head.source_nbytes
         while self._starts and self._starts[0] < self._offset - format.MAX_DISTANCE:
@@ -106,10 +106,7 @@ class _Originals:
     def _fill(self, repeat: StoredRepeat, view: memoryview) -> None:
         head = repeat.head
         found = self._chunks.get(self._offset - head.distance)
-        if found is None or (found[0].head.source_nbytes, found[0].head.checksum) != (
-            head.source_nbytes,
-            head.checksum,
-        ):
+        if found is None or (found[0], len(found[1])) != (head.checksum, head.source_nbytes):
             raise CorruptStreamError(
                 repeat.where.at(
                     repeat.offset,
@@ -169,17 +166,15 @@ def restore_stream(
     progress: Progress | None = None,
     max_nbytes: int | None = None,
     total_nbytes: int | None = None,
-    check_sha256: bool = False,
 ) -> Report:
     """Decode a stream into a target, checking all that can be checked; does not commit anything.
 
     total_nbytes  size of the source, if known, for progress only
-    check_sha256  compare the SHA-256 of the source with the recorded one, if there is one
     Raises CorruptStreamError, UnsupportedFormatError, LimitExceededError.
     """
     begun = time.perf_counter()
     reader = StreamReader(source)
-    digest = hashlib.sha256() if check_sha256 else None
+    digest = hashlib.sha256() if reader.header.has_sha256 else None
     originals = _Originals()
     tally = Tally()
     for batch in map_in_order(_decode, _gather(reader, target, max_nbytes), threads):
@@ -195,10 +190,10 @@ def restore_stream(
     ending = reader.ending
     if ending is None:
         raise CorruptStreamError(f"{source.name}: the stream did not end")
-    if digest is not None and ending.sha256 is not None and digest.digest() != ending.sha256:
+    if digest is not None and digest.digest() != ending.sha256:
+        expected = ending.sha256.hex() if ending.sha256 else "none"
         raise ChecksumError(
-            f"{source.name}: SHA-256 of the source: expected {ending.sha256.hex()}, "
-            f"found {digest.hexdigest()}"
+            f"{source.name}: SHA-256 of the source: expected {expected}, found {digest.hexdigest()}"
         )
     return Report(
         tally.source_bytes,

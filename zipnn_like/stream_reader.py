@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from . import directory, format
@@ -38,7 +38,7 @@ class Ending:
 
 
 def resolve_tables(
-    head: ChunkHead, known: OrderedDict[int, bytes] | dict[int, bytes], where: Where, offset: int
+    head: ChunkHead, known: Mapping[int, bytes], where: Where, offset: int
 ) -> tuple[bytes | None, ...]:
     """The table of each reference, None for universal ones. Raises CorruptStreamError."""
     found: list[bytes | None] = []
@@ -63,8 +63,8 @@ class StreamReader:
         self._source = source
         self._offset = 0
         self._where = Where(source.name)
-        self._tables: OrderedDict[int, bytes] = OrderedDict()
-        self._table_order: list[int] = []
+        self._tables: dict[int, bytes] = {}
+        self._table_order: deque[int] = deque()
         self._page = PageBuilder()
         self._pages: list[PageRef] = []
         self._lead_nbytes = 0
@@ -80,9 +80,9 @@ class StreamReader:
             record = self._read_record()
             if record is None:
                 continue
-            if self._page.is_full and record.type != format.PAGE:
+            if self._page.is_full and record.type in (format.CHUNK, format.SAME_AS):
                 raise CorruptStreamError(
-                    self._where.at(record.offset, "a PAGE record after 512 chunks", "another")
+                    self._where.at(record.offset, "a PAGE record after 512 chunks", "a chunk")
                 )
             if record.type == format.CHUNK:
                 yield self._take_chunk(record)
@@ -128,10 +128,14 @@ class StreamReader:
             raise CorruptStreamError(
                 self._where.at(record.offset, "a well-formed frequency table", "another")
             )
+        if self._tables.get(name, record.head) != record.head:
+            raise CorruptStreamError(
+                self._where.at(record.offset, "one table under one name", f"two under {name:#x}")
+            )
         self._table_order.append(name)
         self._tables[name] = record.head
         if len(self._table_order) > format.MAX_TABLES_KEPT:
-            oldest = self._table_order.pop(0)
+            oldest = self._table_order.popleft()
             if oldest not in self._table_order:
                 del self._tables[oldest]
         self._pass_by(record.offset, record.nbytes)
@@ -167,6 +171,10 @@ class StreamReader:
                 )
             )
         root = directory.parse_root(record, self._where)
+        if (root.sha256 is not None) != self.header.has_sha256:
+            raise CorruptStreamError(
+                self._where.at(record.offset, "a SHA-256 as the stream header says", "another")
+            )
         head, body = directory.pack_root(self._pages, root.sha256)
         if head != record.head or body != record.body:
             raise CorruptStreamError(
@@ -200,10 +208,12 @@ class StreamReader:
                 self._where.at(self._offset - len(padding), "zero padding", bytes(padding).hex())
             )
         nbytes = self._offset - offset
+        record = Record(prefix.type, head, body, prefix.check, offset, nbytes)
+        format.check_body(record, self._where)
         if not known:
             self._pass_by(offset, nbytes)
             return None
-        return Record(prefix.type, head, body, prefix.check, offset, nbytes)
+        return record
 
     def _take_exactly(self, nbytes: int) -> memoryview:
         taken = self._source.take(nbytes)

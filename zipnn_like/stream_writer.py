@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from . import directory, format
 from .chunk_codec import EncodedChunk
 from .directory import Entry, PageBuilder, PageRef
+from .errors import ZnlError
 from .format import Header, SameAsHead
 from .outputs import Output
 
@@ -42,7 +43,8 @@ class RecentChunks:
                 del self._seen[old_key]
         key = (chunk.head.checksum, chunk.head.source_nbytes)
         seen = self._seen.get(key)
-        if chunk.head.method == format.CONSTANT or not _repeat_saves(chunk):
+        too_small = chunk.head.source_nbytes < format.MIN_REPEAT_NBYTES
+        if too_small or chunk.head.method == format.CONSTANT or not _repeat_saves(chunk):
             return None
         if seen is not None and seen.source == chunk.source:
             return start - seen.start
@@ -63,7 +65,7 @@ class StreamWriter:
         self._output = output
         self._page = PageBuilder()
         self._pages: list[PageRef] = []
-        self._tables: OrderedDict[int, None] = OrderedDict()
+        self._tables: OrderedDict[int, bytes] = OrderedDict()
         self._lead_nbytes = 0  # since the last chunk record
         self._records_nbytes = 0  # since the last page
         self.nbytes = 0
@@ -103,9 +105,12 @@ class StreamWriter:
 
     def _write_table(self, name: int, head: bytes) -> None:
         """Write a table unless the last 1024 TABLE records hold it."""
-        if name in self._tables:
+        known = self._tables.get(name)
+        if known == head:
             return
-        self._tables[name] = None
+        if known is not None:  # a reader would decode one of them with the other's frequencies
+            raise ZnlError(f"{self._output.name}: two tables with the same name {name:#x}")
+        self._tables[name] = head
         if len(self._tables) > format.MAX_TABLES_KEPT - format.MAX_TABLES_OF_CHUNK:
             self._tables.popitem(last=False)
         self._lead_nbytes += self._write_record(

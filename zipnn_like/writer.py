@@ -7,10 +7,14 @@ encoded chunks wait in a temporary file beside the target until close() puts the
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
 import tempfile
+import time
+import traceback
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import IO, Any
@@ -18,16 +22,16 @@ from typing import IO, Any
 from . import dtypes, format, levels
 from .chunk_codec import EncodedChunk
 from .compressor import BatchEncoder, LoadedBatch, stream_header
-from .dtypes import BYTES, DType
+from .dtypes import BYTES
 from .errors import UsageError, ZnlError
 from .inputs import PathLike
 from .memory import as_values, check_size
 from .outputs import FileOutput
 from .parallel import map_in_order, thread_count
 from .report import Report, Tally
-from .segments import Batch, Segment, plan_batches, plan_chunks
+from .segments import BATCH_NBYTES, Batch, Segment, plan_batches, plan_chunks
 from .sources.layout import KIND_SAFETENSORS
-from .sources.safetensors import build_header
+from .sources.safetensors import HeaderBuilder
 from .stream_writer import RecentChunks, StreamWriter
 
 _SPOOLED = struct.Struct("<BBBIQIIB")
@@ -41,7 +45,9 @@ class Writer:
     level      "fast", "default" or "max"
     metadata   str to str, becomes __metadata__
     overwrite  replace an existing file
-    The file appears under its name in close(), and only when every tensor was written.
+    The file appears under its name in close(), and only when every tensor was written. A Writer
+    that is dropped without close() leaves nothing. It is for one thread at a time; it encodes on
+    several by itself.
     """
 
     def __init__(
@@ -55,16 +61,21 @@ class Writer:
     ) -> None:
         self._level = levels.find(level)
         self._threads = thread_count(threads)
-        self._metadata = dict(metadata or {})
-        build_header([], self._metadata)  # refuse bad metadata now, not after hours of work
+        self._header = HeaderBuilder(metadata or {})
         self._output = FileOutput(path, overwrite=overwrite)
-        folder = os.path.dirname(os.fspath(path)) or "."
-        self._spool = _Spool(tempfile.TemporaryFile(dir=folder))  # noqa: SIM115 - closed with the Writer
+        try:
+            self._spool = _Spool(os.path.dirname(os.fspath(path)) or ".")
+        except BaseException:
+            self._output.__exit__(None, None, None)
+            raise
         self._encoder = BatchEncoder(self._level)
         self._recent = RecentChunks()
-        self._tensors: dict[str, tuple[DType, tuple[int, ...]]] = {}
-        self._pending: list[tuple[Segment, memoryview]] = []
+        self._seconds = 0.0  # in add() and close()
         self._is_open = True
+        self._failure: BaseException | None = None  # what ended add() or close() halfway
+        self._drop = weakref.finalize(
+            self, _remove_temporaries, self._output, self._spool, os.getpid()
+        )
 
     def add(
         self, name: str, array: Any, *, dtype: object = None, shape: Sequence[int] | None = None
@@ -72,51 +83,49 @@ class Writer:
         """Add a tensor; its bytes are encoded before this returns.
 
         array  a numpy or ml_dtypes array, or a buffer with `dtype` and `shape` stated
-        Raises UsageError (a name twice, a dtype or shape that does not fit), ZnlError (a file that
-        can't be written).
+        Raises UsageError (a name twice, a dtype or shape that does not fit, more names than a
+        header holds), ZnlError (a file that can't be written). After UsageError the Writer goes on;
+        any other error aborts it, as part of the tensor may have been taken.
         """
-        if not self._is_open:
-            raise UsageError("the Writer is closed")
-        if not isinstance(name, str) or name == "__metadata__" or name in self._tensors:
-            raise UsageError(f"{name!r}: expected a new tensor name")
+        self._check_open()
+        begun = time.perf_counter()
         view, found = as_values(array)
         chosen = dtypes.find(dtype) if dtype is not None else found or dtypes.BY_NAME["U8"]
-        if chosen is BYTES:
-            raise UsageError("dtype: a tensor of a safetensors file has a dtype other than BYTES")
-        stated = tuple(
-            int(n) for n in (shape if shape is not None else getattr(array, "shape", ()))
-        )
-        if shape is None and not hasattr(array, "shape"):
-            stated = (8 * len(view) // chosen.bits,)
-        check_size(len(view), chosen, stated)
-        self._tensors[name] = (chosen, stated)
-        self._encode(Segment(chosen, len(view)), view)
+        check_size(len(view), chosen, None)
+        if shape is None:
+            shape = getattr(array, "shape", (8 * len(view) // chosen.bits,))
+        # All that could make the header invalid is refused here: close() has no tensor to blame.
+        self._header.add(name, chosen, shape, nbytes=len(view))
+        try:
+            self._encode(Segment(chosen, len(view)), view)
+        except BaseException as error:
+            del view
+            self._fail(error)
+            raise
+        self._seconds += time.perf_counter() - begun
 
     def close(self) -> Report:
-        """Finish the file and give it its name. Returns its Report."""
-        if not self._is_open:
-            raise UsageError("the Writer is closed")
-        self._is_open = False
-        with self._output, self._spool:
-            header = build_header(
-                ((name, dtype, shape) for name, (dtype, shape) in self._tensors.items()),
-                self._metadata,
-            )
-            stream = StreamWriter(self._output, stream_header(KIND_SAFETENSORS))
-            tally = Tally()
-            for chunk, distance in self._all_chunks(header):
-                stored = stream.append(chunk, distance)
-                tally.add(chunk.head.dtype.name, chunk.head.source_nbytes, stored)
-            nbytes = stream.finish(None)
+        """Finish the file and give it its name.
+
+        Returns its Report, whose seconds are those spent in add() and close(). Raises ZnlError,
+        also for a Writer that an earlier error aborted.
+        """
+        self._check_open()
+        begun = time.perf_counter()
+        try:
+            tally, nbytes = self._write_stream()
             self._output.commit()
-        return Report(tally.source_bytes, nbytes, 0.0, tally.totals(), self._output.path)
+        except BaseException as error:
+            self._fail(error)
+            raise
+        self._end()
+        self._seconds += time.perf_counter() - begun
+        return Report(tally.source_bytes, nbytes, self._seconds, tally.totals(), self._output.path)
 
     def abort(self) -> None:
         """Drop everything: no file appears."""
-        if self._is_open:
-            self._is_open = False
-            self._spool.__exit__(None, None, None)
-            self._output.__exit__(None, None, None)
+        self._end()
+        self._failure = None  # the caller knows
 
     def __enter__(self) -> Writer:
         return self
@@ -129,8 +138,41 @@ class Writer:
     ) -> None:
         if kind is not None:
             self.abort()
-        elif self._is_open:
+        elif self._is_open or self._failure is not None:
             self.close()
+
+    def _check_open(self) -> None:
+        if self._failure is not None:
+            raise ZnlError(f"{self._output.name}: aborted by an earlier error") from self._failure
+        if not self._is_open:
+            raise UsageError("the Writer is closed")
+
+    def _fail(self, error: BaseException) -> None:
+        """Abort, and remember why: close() must not pass for a success."""
+        # A kept exception keeps its frames: let go of the views in them that pin the array.
+        traceback.clear_frames(error.__traceback__)
+        self._end()
+        self._failure = error
+
+    def _end(self) -> None:
+        self._is_open = False
+        self._drop()
+
+    def _write_stream(self) -> tuple[Tally, int]:
+        """Write all to the output. Returns the totals and the size of the stream."""
+        header = self._header.pack()
+        stream = StreamWriter(self._output, stream_header(KIND_SAFETENSORS))
+        tally = Tally()
+        for chunk, distance in self._all_chunks(header):
+            stored = stream.append(chunk, distance)
+            tally.add(chunk.head.dtype.name, chunk.head.source_nbytes, stored)
+        expected = len(header) + self._header.body_nbytes
+        if tally.source_bytes != expected:
+            raise ZnlError(
+                f"{self._output.name}: expected {expected} bytes of header and tensors, "
+                f"found {tally.source_bytes}"
+            )
+        return tally, stream.finish(None)
 
     def _all_chunks(self, header: bytes) -> Iterator[tuple[EncodedChunk, int | None]]:
         batches = plan_batches(plan_chunks([Segment(BYTES, len(header))]))
@@ -144,7 +186,8 @@ class Writer:
         """Encode a tensor. Small ones are not joined: each add() is complete when it returns."""
         batches = plan_batches(plan_chunks([segment]))
         loaded = _slices(batches, view, self._encoder)
-        for encoded in map_in_order(self._encoder.encode, loaded, self._threads):
+        threads = self._threads if segment.nbytes > BATCH_NBYTES else 1  # one batch: no pool
+        for encoded in map_in_order(self._encoder.encode, loaded, threads):
             for chunk in encoded.chunks:
                 self._spool.put(chunk, self._recent.match(chunk))
             self._encoder.release(encoded)
@@ -163,13 +206,40 @@ def _slices(
         yield LoadedBatch(batch, source, buffer)
 
 
-class _Spool:
-    """Encoded chunks in a temporary file, in order."""
+def _remove_temporaries(output: FileOutput, spool: _Spool, process: int) -> None:
+    """What is left to do for a Writer that has ended or was dropped."""
+    if os.getpid() == process:  # a forked child leaves those of its parent alone
+        spool.__exit__(None, None, None)
+        output.__exit__(None, None, None)
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+
+def _temporary_file_error(error: OSError, verb: str = "written") -> ZnlError:
+    return ZnlError(f"a temporary file can't be {verb}: {error.strerror or error}")
+
+
+def _read_exactly(reader: IO[bytes] | io.BufferedReader, nbytes: int) -> bytes:
+    """The next bytes of a temporary file; ZnlError when it can't be read or has fewer."""
+    try:
+        data = reader.read(nbytes)
+    except OSError as error:
+        raise _temporary_file_error(error, "read") from error
+    if len(data) != nbytes:
+        raise ZnlError(f"a temporary file: expected {nbytes} bytes more, found {len(data)}")
+    return data
+
+
+class _Spool:
+    """Encoded chunks in a temporary file of a folder, in order."""
+
+    def __init__(self, folder: str) -> None:
+        try:
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see __exit__
+        except OSError as error:
+            raise _temporary_file_error(error) from error
+        self._count = 0
 
     def put(self, chunk: EncodedChunk, distance: int | None) -> None:
+        """Add a chunk; distance as StreamWriter.append takes it."""
         head = chunk.head
         try:
             self._file.write(
@@ -189,25 +259,29 @@ class _Spool:
                 self._file.write(_TABLE.pack(name, len(table)) + table)
             self._file.write(chunk.body)
         except OSError as error:
-            raise ZnlError(
-                f"a temporary file can't be written: {error.strerror or error}"
-            ) from error
+            raise _temporary_file_error(error) from error
+        self._count += 1
 
     def chunks(self) -> Iterator[tuple[EncodedChunk, int | None]]:
-        self._file.seek(0)
+        """What was put, from the first on."""
+        try:
+            self._file.seek(0)  # writes what is still buffered
+        except OSError as error:
+            raise _temporary_file_error(error) from error
         reader = io.BufferedReader(self._file.raw) if hasattr(self._file, "raw") else self._file
-        while fixed := reader.read(_SPOOLED.size):
+        for _ in range(self._count):
+            fixed = _read_exactly(reader, _SPOOLED.size)
             code, method, shift, nbytes, checksum, distance, body_nbytes, count = _SPOOLED.unpack(
                 fixed
             )
             names: list[int] = []
             tables: dict[int, bytes] = {}
             for _ in range(count):
-                name, table_nbytes = _TABLE.unpack(reader.read(_TABLE.size))
+                name, table_nbytes = _TABLE.unpack(_read_exactly(reader, _TABLE.size))
                 names.append(name)
                 if table_nbytes:
-                    tables[name] = reader.read(table_nbytes)
-            body = reader.read(body_nbytes)
+                    tables[name] = _read_exactly(reader, table_nbytes)
+            body = _read_exactly(reader, body_nbytes)
             head = format.ChunkHead(
                 dtypes.BY_CODE[code], method, shift, nbytes, checksum, tuple(names)
             )
@@ -222,4 +296,6 @@ class _Spool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        # Closing flushes, which fails again on a full disk: the first error is the one to tell.
+        with contextlib.suppress(OSError):
+            self._file.close()

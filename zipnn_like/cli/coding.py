@@ -10,6 +10,7 @@ from typing import Any
 
 import zipnn_like as znl
 
+from ..errors import SourceError
 from .console import (
     Console,
     percent_text,
@@ -69,10 +70,32 @@ def decompress(args: argparse.Namespace, console: Console) -> int:
 def _remove_source(
     job: Job, args: argparse.Namespace, console: Console, *, archive: str, restored: str
 ) -> None:
-    """Delete the input of a job, once the archive on disk decodes to the other file on disk."""
+    """Delete the input of a job, once the archive on disk decodes to the other file on disk.
+
+    Raises SourceError when the input is no longer the file that was compared, and keeps it.
+    """
+    compared = _identity(job.source)
     progress = console.progress(f"{job.target}: comparing")
     znl.verify_file(archive, against=restored, threads=args.threads, progress=progress)
+    if _identity(job.source) != compared:
+        raise SourceError(f"{job.source}: changed after its output was compared; it is kept")
     os.remove(job.source)
+
+
+def _identity(path: str) -> tuple[int, ...] | None:
+    """What changes with a file; for a link, that of the link and of its target. None without one.
+
+    What os.remove deletes is the link.
+    """
+    try:
+        found = (os.lstat(path), os.stat(path))
+    except OSError:
+        return None
+    return tuple(
+        number
+        for status in found
+        for number in (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    )
 
 
 def _run(direction: Direction, args: argparse.Namespace, console: Console, code: Code) -> int:

@@ -133,8 +133,10 @@ def _check_outputs(jobs: Iterable[Job]) -> None:
 
 
 def _check_removable(jobs: Iterable[Job]) -> None:
-    """--rm reads the output again, which a device or pipe does not allow."""
+    """--rm reads the output again and deletes the input: neither is for devices and pipes."""
     for job in jobs:
+        if is_device_or_pipe(job.source):
+            raise UsageError(f"{job.source}: is no file, so --rm can't delete it")
         if is_device_or_pipe(job.target):
             raise UsageError(f"{job.target}: is no file, so --rm can't compare what was written")
 

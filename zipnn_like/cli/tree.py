@@ -6,13 +6,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..errors import SourceError, UsageError, ZnlError
 from ..inputs import open_input
-from ..outputs import open_output
+from ..outputs import copy_attributes, open_output
 from .plan import Action, Direction, Job, Plan
 
 PIECE_NBYTES = 1 << 20
@@ -42,20 +41,31 @@ def plan_trees(direction: Direction, files: list[str], output: str | None) -> Pl
 
 
 def _plan_folder(plan: Plan, direction: Direction, source: str, target: str) -> None:
-    """Add a folder and all below it; links are leaves, so a loop of links ends here."""
+    """Add a folder and all below it, in order; links are leaves, so a loop of links ends here."""
     plan.folders[target] = source
-    with os.scandir(source) as scan:
-        entries = sorted(scan, key=lambda entry: entry.name)
-    for entry in entries:
-        path = os.path.join(target, entry.name)
+    # Not recursive: folders may lie deeper in one another than Python's calls.
+    walk = [(target, _sorted_entries(source))]
+    while walk:
+        folder, entries = walk[-1]
+        entry = next(entries, None)
+        if entry is None:
+            walk.pop()
+            continue
+        path = os.path.join(folder, entry.name)
         if entry.is_symlink():
             plan.jobs.append(Job(entry.path, path, Action.LINK))
         elif entry.is_dir():
-            _plan_folder(plan, direction, entry.path, path)
-        elif direction.takes(entry.name):
+            plan.folders[path] = entry.path
+            walk.append((path, _sorted_entries(entry.path)))
+        elif direction.takes(entry.name) and entry.is_file():
             plan.jobs.append(Job(entry.path, direction.output_name(path)))
         else:
             plan.jobs.append(Job(entry.path, path, Action.COPY))
+
+
+def _sorted_entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as scan:
+        return iter(sorted(scan, key=lambda entry: entry.name))
 
 
 def _refuse_inside(output: str, folder: str) -> None:
@@ -66,7 +76,8 @@ def _refuse_inside(output: str, folder: str) -> None:
 
 @contextlib.contextmanager
 def folders_made(folders: Mapping[str, str | None]) -> Iterator[None]:
-    """Make the folders that are missing; at the end give each the mode and times of its model.
+    """Make the folders that are missing; at the end give each the permissions and times of its
+    model.
 
     At the end, because a folder without write permission could not be filled. One that mirrors no
     other and is still empty is removed: nothing was done.
@@ -80,15 +91,15 @@ def folders_made(folders: Mapping[str, str | None]) -> Iterator[None]:
         yield
     finally:
         for target, source in reversed(made.items()):
-            if source is not None:
-                shutil.copystat(source, target)
-            else:
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):
+                if source is not None:
+                    copy_attributes(target, os.stat(source))
+                else:
                     os.rmdir(target)
 
 
 def copy(job: Job, *, overwrite: bool) -> None:
-    """Copy one file with its mode and times, or one link as a link; whole or not at all.
+    """Copy one file with its permissions and times, or one link as a link; whole or not at all.
 
     Raises ZnlError when the target exists and `overwrite` is false, SourceError for a source that
     is no file, OSError.
@@ -104,6 +115,7 @@ def copy(job: Job, *, overwrite: bool) -> None:
     ):
         while piece := source.take(PIECE_NBYTES):
             target.write(piece)
+        source.check_unchanged()
         target.commit()
 
 

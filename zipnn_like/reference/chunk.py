@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import zstandard
 
-from zipnn_like.errors import ChecksumError, CorruptStreamError, UnsupportedFormatError
+from zipnn_like.errors import ChecksumError, CorruptStreamError
 from zipnn_like.reference.records import Record
 from zipnn_like.reference.static import Layout, decode_static
 from zipnn_like.reference.tables import NAMED, UNIVERSAL, Table, universal_table
@@ -22,7 +22,8 @@ MAX_TABLES = 8
 MAX_CHUNK_NBYTES = 16_777_216
 # Section 4: "`source_nbytes` and the frame's window must be at most 8 MiB".
 MAX_ZSTD_NBYTES = 8 << 20
-# Section 6.3: "distance ... 1 to 16,777,216".
+# Section 6.3: "`source_nbytes`: 256 to 16,777,216"; "distance ... 1 to 16,777,216".
+MIN_REPEAT_NBYTES = 256
 MAX_DISTANCE = 16_777_216
 
 # Section 4.1, by code: "a static chunk of a dtype without a layout must be rejected".
@@ -75,17 +76,6 @@ class SameAsHead:
     distance: int
 
 
-def _check_dtype(record: Record, dtype: int) -> None:
-    """Section 4.1: "Other codes are *unsupported*"."""
-    expected = f"a dtype code below {len(DTYPES)}"
-    record.check(dtype < len(DTYPES), 0, expected, dtype, UnsupportedFormatError)
-
-
-def _check_source_nbytes(record: Record, source_nbytes: int) -> None:
-    fits = 1 <= source_nbytes <= MAX_CHUNK_NBYTES
-    record.check(fits, 4, f"1 to {MAX_CHUNK_NBYTES} source bytes", source_nbytes)
-
-
 def parse_chunk_head(record: Record) -> ChunkHead:
     """Section 4: "`head_nbytes` must be 16 + 8 K, every field must lie in its range"."""
     head = record.head
@@ -93,13 +83,14 @@ def parse_chunk_head(record: Record) -> ChunkHead:
     dtype, method, table_count, unit_shift, source_nbytes, checksum = struct.unpack_from(
         "<BBBBIQ", head
     )
-    _check_dtype(record, dtype)
-    record.check(method <= STATIC, 1, "a method of 0 to 3", method)
+    record.check_dtype(0, dtype)
+    record.check_method(1, method)
     fits = 1 <= table_count <= MAX_TABLES if method == STATIC else table_count == 0
     record.check(fits, 2, "1 to 8 tables for static, 0 otherwise", table_count)
     shifts = (6, 9) if table_count >= 2 else (0,)
     record.check(unit_shift in shifts, 3, f"unit_shift one of {shifts}", unit_shift)
-    _check_source_nbytes(record, source_nbytes)
+    fits = 1 <= source_nbytes <= MAX_CHUNK_NBYTES
+    record.check(fits, 4, f"1 to {MAX_CHUNK_NBYTES} source bytes", source_nbytes)
     expected = 16 + 8 * table_count
     record.check(len(head) == expected, 2, f"a head of {expected} bytes", len(head))
     references = struct.unpack_from(f"<{table_count}Q", head, 16)
@@ -112,9 +103,11 @@ def parse_same_as_head(record: Record) -> SameAsHead:
     record.check(len(head) == 24, 0, "a head of 24 bytes", len(head))
     record.check(not record.body, 24, "no body", len(record.body))
     dtype, zero, source_nbytes, checksum, distance, last = struct.unpack("<B3sIQI4s", head)
-    _check_dtype(record, dtype)
+    record.check_dtype(0, dtype)
     record.check(not any(zero), 1, "zero bytes", zero.hex())
-    _check_source_nbytes(record, source_nbytes)
+    fits = MIN_REPEAT_NBYTES <= source_nbytes <= MAX_CHUNK_NBYTES
+    expected = f"{MIN_REPEAT_NBYTES} to {MAX_CHUNK_NBYTES} source bytes"
+    record.check(fits, 4, expected, source_nbytes)
     fits = source_nbytes <= distance <= MAX_DISTANCE
     record.check(fits, 16, f"a distance of {source_nbytes} to {MAX_DISTANCE}", distance)
     record.check(not any(last), 20, "zero bytes", last.hex())

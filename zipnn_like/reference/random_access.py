@@ -47,12 +47,12 @@ class _Place:
 
 class _Reader:
     def __init__(self, stream: bytes, where: Where) -> None:
-        check_stream_header(stream, where)
+        has_sha256 = check_stream_header(stream, where)
         root_nbytes = read_footer(stream, where)
         self.stream, self.where = stream, where
         self.root_start = len(stream) - FOOTER_NBYTES - root_nbytes
         record = self._record(self.root_start, ROOT, root_nbytes)
-        root = parse_root(record)
+        root = parse_root(record, has_sha256)
         self.source_nbytes = root.source_nbytes
         self.pages = root.pages
 
@@ -108,6 +108,9 @@ class _Reader:
         tables = {}
         for head in page.table_heads:
             table = parse_table(head, record.where, record.body_start)
+            # "Every table must be valid and named once."
+            once = table.name not in tables
+            record.check(once, len(record.head), "every table named once", f"{table.name:#x} twice")
             tables[table.name] = table
         places = []
         source_start = self.page_starts[number]

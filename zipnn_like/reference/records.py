@@ -29,12 +29,23 @@ FOOTER_NBYTES = 32
 PREFIX_NBYTES = 16
 MAX_HEAD_NBYTES = 4096
 MAX_BODY_NBYTES = 16_777_216 + 65_536
+# Section 3: "A record that has a body, of any type but CHUNK, holds the XXH3-64 of its body at
+# bytes 24 to 31 of its head".
+BODY_CHECK_OFFSET, BODY_CHECK_END = 24, 32
 CHUNK, TABLE, SAME_AS, PAGE, ROOT = 0x01, 0x02, 0x03, 0x04, 0x05
 NAMES = {CHUNK: "CHUNK", TABLE: "TABLE", SAME_AS: "SAME_AS", PAGE: "PAGE", ROOT: "ROOT"}
+# Section 4: "A method above 3 or a dtype that is not in 4.1 is *unsupported*, here and wherever
+# they appear".
+DTYPE_COUNT, METHOD_COUNT = 23, 4
 # Section 7.1: "There are 1 to 512 of them; every page but the last covers 512."
 PAGE_CHUNKS = 512
+# Section 7.1: "`context_nbytes`: at most 416 * `chunk_count`".
+CONTEXT_NBYTES_PER_CHUNK = 416
 # Section 7.2: "page_count: at most 524,288".
 MAX_PAGES = 524_288
+# Section 7.2: each page "must state at least 36 stream bytes before the page record and 24 bytes of
+# page for each of its chunks, and 48 bytes of page besides".
+LEAST_CHUNK_NBYTES, LEAST_PAGE_NBYTES = 36, 48
 
 
 def check(
@@ -50,8 +61,10 @@ def check(
         raise error(where.at(offset, expected, found))
 
 
-def check_stream_header(stream: bytes, where: Where) -> None:
-    """Section 2.1: reject another magic, a wrong check, bytes at 17, a needed version above 1."""
+def check_stream_header(stream: bytes, where: Where) -> bool:
+    """Section 2.1: "reject, in this order: another magic, a wrong check, a needed version above
+    its own, unknown flags, non-zero bytes at 18". True when the ROOT must hold a SHA-256.
+    """
     where = where.within("stream header")
     magic = stream[:8]
     check(MAGIC.startswith(magic), where, 0, f"magic {MAGIC!r}", magic, UnsupportedFormatError)
@@ -63,7 +76,10 @@ def check_stream_header(stream: bytes, where: Where) -> None:
     needed = int.from_bytes(stream[10:12], "little")
     supported = f"a needed version of at most {VERSION}"
     check(needed <= VERSION, where, 10, supported, needed, UnsupportedFormatError)
-    check(not any(stream[17:24]), where, 17, "zero bytes", stream[17:24].hex())
+    flags = stream[17]
+    check(flags < 2, where, 17, "no flag but bit 0", f"{flags:#x}", UnsupportedFormatError)
+    check(not any(stream[18:24]), where, 18, "zero bytes", stream[18:24].hex())
+    return flags == 1
 
 
 def read_footer(
@@ -110,6 +126,27 @@ class Record:
         """`check` for a field `head_offset` bytes into the head."""
         check(holds, self.where, self.start + PREFIX_NBYTES + head_offset, expected, found, error)
 
+    def check_dtype(self, head_offset: int, dtype: int) -> None:
+        expected = f"a dtype code below {DTYPE_COUNT}"
+        self.check(dtype < DTYPE_COUNT, head_offset, expected, dtype, UnsupportedFormatError)
+
+    def check_method(self, head_offset: int, method: int) -> None:
+        expected = f"a method below {METHOD_COUNT}"
+        self.check(method < METHOD_COUNT, head_offset, expected, method, UnsupportedFormatError)
+
+    def check_body(self) -> None:
+        """Section 3: the XXH3-64 of the body, "it must hold for skipped records too"."""
+        if self.kind == CHUNK or not self.body:
+            return
+        found = len(self.head)
+        expected = f"a head of at least {BODY_CHECK_END} bytes before a body"
+        self.check(found >= BODY_CHECK_END, 0, expected, found)
+        stated = int.from_bytes(self.head[BODY_CHECK_OFFSET:BODY_CHECK_END], "little")
+        computed = xxh3_64(self.body)
+        expected = f"a body with XXH3-64 {stated:#x}"
+        found_sum = f"{computed:#x}"
+        self.check(stated == computed, BODY_CHECK_OFFSET, expected, found_sum, ChecksumError)
+
     @property
     def body_start(self) -> int:
         return self.start + PREFIX_NBYTES + len(self.head)
@@ -123,7 +160,7 @@ def _take(stream: bytes, offset: int, nbytes: int, where: Where, what: str) -> b
 
 
 def read_record(stream: bytes, start: int, where: Where) -> Record:
-    """Section 3: "The limits and the check must hold, and padding must be zero"."""
+    """Section 3: "The limits and the check must hold, padding must be zero"."""
     prefix = _take(stream, start, PREFIX_NBYTES, where.within("record"), "record prefix")
     kind, flags, head_nbytes, body_nbytes, stated = struct.unpack("<BBHIQ", prefix)
     where = where.within(f"{NAMES.get(kind, f'{kind:#04x}')} record")
@@ -148,7 +185,9 @@ def read_record(stream: bytes, start: int, where: Where) -> Record:
     padding = _take(stream, body_start + body_nbytes, -body_nbytes % 4, where, "padding")
     check(not any(padding), where, body_start + body_nbytes, "zero padding", padding.hex())
     nbytes = PREFIX_NBYTES + head_nbytes + body_nbytes + len(padding)
-    return Record(where, start, kind, stated, head, body, nbytes)
+    record = Record(where, start, kind, stated, head, body, nbytes)
+    record.check_body()
+    return record
 
 
 @dataclass(frozen=True)
@@ -185,7 +224,7 @@ class PageSummary:
 
 @dataclass(frozen=True)
 class Page:
-    """Section 7.1: the directory of up to 512 chunks and the tables that they need."""
+    """Section 7.1: the directory of up to 512 chunks and, as context, the tables they need."""
 
     summary: PageSummary
     entries: Sequence[Entry]
@@ -196,10 +235,12 @@ def pack_page(
     entries: Sequence[Entry], table_heads: Sequence[bytes], before_nbytes: int
 ) -> tuple[bytes, bytes]:
     """Head and body that the PAGE of these chunks must have."""
-    tables = b"".join(struct.pack("<I", len(head)) + head for head in table_heads)
-    body = b"".join(entry.pack() for entry in entries) + tables
+    # "bits 0 to 23 of the u32 are the size of the head, bits 24 to 31 the type of the record"
+    items = (struct.pack("<I", TABLE << 24 | len(head)) + head for head in table_heads)
+    context = b"".join(items)
+    body = b"".join(entry.pack() for entry in entries) + context
     source_nbytes = sum(entry.source_nbytes for entry in entries)
-    counts = (len(entries), len(tables), source_nbytes, before_nbytes)
+    counts = (len(entries), len(context), source_nbytes, before_nbytes)
     return struct.pack("<IIQQQ", *counts, xxh3_64(body)), body
 
 
@@ -207,24 +248,29 @@ def parse_page(record: Record) -> Page:
     """Section 7.1, all that can be checked on a PAGE by itself."""
     record.check(len(record.head) == 32, 0, "a head of 32 bytes", len(record.head))
     fields = struct.unpack("<IIQQQ", record.head)
-    chunk_count, tables_nbytes, source_nbytes, before_nbytes, stated = fields
+    chunk_count, context_nbytes, source_nbytes, before_nbytes, _ = fields  # last: check_body
     fits = 1 <= chunk_count <= PAGE_CHUNKS
     record.check(fits, 0, f"1 to {PAGE_CHUNKS} chunks", chunk_count)
-    tables_start = Entry.LAYOUT.size * chunk_count
-    expected = f"a body of {tables_start} + {tables_nbytes} bytes"
+    most = CONTEXT_NBYTES_PER_CHUNK * chunk_count
+    record.check(context_nbytes <= most, 4, f"at most {most} bytes of context", context_nbytes)
+    context_start = Entry.LAYOUT.size * chunk_count
+    expected = f"a body of {context_start} + {context_nbytes} bytes"
     found = len(record.body)
-    record.check(found == tables_start + tables_nbytes, 4, expected, found)
-    computed = xxh3_64(record.body)
-    record.check(stated == computed, 24, f"{computed:#x}", f"{stated:#x}", ChecksumError)
+    record.check(found == context_start + context_nbytes, 4, expected, found)
 
     entries = []
-    for offset in range(0, tables_start, Entry.LAYOUT.size):
+    for offset in range(0, context_start, Entry.LAYOUT.size):
         *numbers, zero, checksum = Entry.LAYOUT.unpack_from(record.body, offset)
         chunk_nbytes, record_nbytes, gap_nbytes, kind, dtype, method = numbers
         entry = Entry(chunk_nbytes, record_nbytes, gap_nbytes, kind, dtype, method, checksum)
         at = len(record.head) + offset
         record.check(zero == 0, at + 15, "a zero byte", zero)
-        record.check(entry.kind in (CHUNK, SAME_AS), at + 12, "type 0x01 or 0x03", entry.kind)
+        known = entry.kind in (CHUNK, SAME_AS)
+        record.check(known, at + 12, "type 0x01 or 0x03", entry.kind, UnsupportedFormatError)
+        record.check_dtype(at + 13, dtype)
+        record.check_method(at + 14, method)
+        # "method (0 for SAME_AS)"
+        record.check(kind == CHUNK or method == 0, at + 14, "method 0 for SAME_AS", method)
         entries.append(entry)
     covered = sum(entry.source_nbytes for entry in entries)
     record.check(source_nbytes == covered, 8, f"{covered} source bytes", source_nbytes)
@@ -233,23 +279,28 @@ def parse_page(record: Record) -> Page:
     record.check(fits, 16, f"at least {spanned} bytes before the page", before_nbytes)
 
     summary = PageSummary(source_nbytes, before_nbytes, record.nbytes, chunk_count, record.checksum)
-    return Page(summary, entries, _parse_page_tables(record, tables_start))
+    return Page(summary, entries, _parse_context(record, context_start))
 
 
-def _parse_page_tables(record: Record, offset: int) -> list[bytes]:
-    """ "u32 size (4 to 48, a multiple of 4), then the TABLE record's head", to the body's end."""
+def _parse_context(record: Record, offset: int) -> list[bytes]:
+    """Section 7.1: "Each item is a u32 and a head", from `offset` to the end of the body.
+
+    Returns the heads of tables. That the tables are valid and named once is left to who reads them.
+    """
     heads = []
     while offset < len(record.body):
-        size = int.from_bytes(record.body[offset : offset + 4], "little")
         at = len(record.head) + offset
         room = len(record.body) - offset - 4
-        fits = size % 4 == 0 and 4 <= size <= min(48, room)
-        record.check(fits, at, f"a multiple of 4 from 4 to {min(48, room)}", size)
+        record.check(room >= 0, at, "an item of at least 4 bytes", f"{room + 4} bytes")
+        (number,) = struct.unpack_from("<I", record.body, offset)
+        kind, size = number >> 24, number & 0xFFFFFF
+        # "the type of the record it is the head of, 0x02 (TABLE). Another type is *unsupported*."
+        expected = f"an item of type {TABLE:#04x}"
+        record.check(kind == TABLE, at + 3, expected, f"{kind:#04x}", UnsupportedFormatError)
+        fits = size % 4 == 0 and size <= room
+        record.check(fits, at, f"a multiple of 4 up to {room}", size)
         heads.append(record.body[offset + 4 : offset + 4 + size])
         offset += 4 + size
-    # "each once"
-    distinct = len(set(heads)) == len(heads)
-    record.check(distinct, len(record.head), "each table once", "one twice")
     return heads
 
 
@@ -263,18 +314,24 @@ class Root:
     pages: Sequence[PageSummary]
 
 
-def parse_root(record: Record) -> Root:
+def parse_root(record: Record, has_sha256: bool) -> Root:
     """Section 7.2, all that can be checked on the ROOT by itself."""
     record.check(len(record.head) >= 32, 0, "a head of at least 32 bytes", len(record.head))
     page_count, flags, source_nbytes, chunk_count, stated = struct.unpack_from(
         "<IIQQQ", record.head
     )
     record.check(page_count <= MAX_PAGES, 0, f"at most {MAX_PAGES} pages", page_count)
-    record.check(flags >> 1 == 0, 4, "flag bits 1 to 31 zero", f"{flags:#x}")
+    # Section 4: *unsupported*, "as is a ROOT flag that is not in 7.2"
+    known = flags >> 1 == 0
+    record.check(known, 4, "no flag but bit 0", f"{flags:#x}", UnsupportedFormatError)
+    # "which must equal bit 0 of the stream header's flags"
+    agrees = (flags & 1 == 1) == has_sha256
+    record.check(agrees, 4, f"bit 0 as in the stream header, {int(has_sha256)}", flags)
     expected = 64 if flags & 1 else 32
     record.check(len(record.head) == expected, 4, f"a head of {expected} bytes", len(record.head))
     expected = PageSummary.LAYOUT.size * page_count
     record.check(len(record.body) == expected, 0, f"a body of {expected} bytes", len(record.body))
+    # Of a body of 0 bytes, which check_body passes over, too.
     computed = xxh3_64(record.body)
     record.check(stated == computed, 24, f"{computed:#x}", f"{stated:#x}", ChecksumError)
 
@@ -282,8 +339,14 @@ def parse_root(record: Record) -> Root:
     for number, page in enumerate(pages):
         least = 1 if number == page_count - 1 else PAGE_CHUNKS
         fits = least <= page.chunk_count <= PAGE_CHUNKS
-        at = len(record.head) + PageSummary.LAYOUT.size * number + 20
-        record.check(fits, at, f"{least} to {PAGE_CHUNKS} chunks", page.chunk_count)
+        at = len(record.head) + PageSummary.LAYOUT.size * number
+        record.check(fits, at + 20, f"{least} to {PAGE_CHUNKS} chunks", page.chunk_count)
+        least = LEAST_CHUNK_NBYTES * page.chunk_count
+        fits = page.before_nbytes >= least
+        record.check(fits, at + 8, f"at least {least} bytes before the page", page.before_nbytes)
+        least = LEAST_PAGE_NBYTES + Entry.LAYOUT.size * page.chunk_count
+        fits = page.record_nbytes >= least
+        record.check(fits, at + 16, f"a page of at least {least} bytes", page.record_nbytes)
     total = sum(page.source_nbytes for page in pages)
     record.check(source_nbytes == total, 8, f"{total} source bytes", source_nbytes)
     total = sum(page.chunk_count for page in pages)

@@ -35,14 +35,14 @@ from zipnn_like.reference.records import (
 )
 from zipnn_like.reference.tables import NAMED, Table, parse_table
 
-# Section 6.2: "a decoder keeps the last 1024 TABLE records".
+# Section 6.2: "a decoder keeps the last 1024 TABLE records", the one just read included.
 KEPT_TABLES = 1024
 
 
 def decode(stream: bytes, name: str = "stream") -> bytes:
     """The source bytes of a whole stream. `name` is what error messages call it."""
     where = Where(name)
-    check_stream_header(stream, where)
+    has_sha256 = check_stream_header(stream, where)
     decoder = _Decoder()
     offset = STREAM_HEADER_NBYTES
     while True:
@@ -51,7 +51,7 @@ def decode(stream: bytes, name: str = "stream") -> bytes:
         if record.kind == ROOT:
             break
         decoder.take(record)
-    decoder.finish(record)
+    decoder.finish(record, has_sha256)
 
     # Section 2: "Nothing may follow the footer."
     left, footer = len(stream) - offset, where.within("footer")
@@ -87,6 +87,9 @@ class _Decoder:
             record.check(not record.body, 0, "no body", len(record.body))
             table = parse_table(record.head, record.where, record.start + 16)
             self.kept_tables.append((table.name, table))
+            # "two different heads with one name among those kept are corrupt"
+            heads = {kept.head for name, kept in self.kept_tables if name == table.name}
+            record.check(len(heads) == 1, 0, "one head of this name", f"two named {table.name:#x}")
         elif record.kind == CHUNK:
             self._take_chunk(record)
         elif record.kind == SAME_AS:
@@ -101,7 +104,11 @@ class _Decoder:
         source = decode_chunk(record, head, named)
         for reference in head.references:
             if reference & NAMED:
-                self.page_tables.setdefault(reference, named[reference].head)
+                # Section 7.1: "Every table must be valid and named once."
+                table_head = named[reference].head
+                once = self.page_tables.setdefault(reference, table_head) == table_head
+                expected = "one table of a name in a page"
+                record.check(once, 16, expected, f"two named {reference:#x}")
         self._append(record, source, head.dtype, head.method, head.checksum)
         self.chunk_starts[len(self.source) - len(source)] = self.entries[-1]
 
@@ -119,10 +126,10 @@ class _Decoder:
     def _append(
         self, record: Record, source: bytes, dtype: int, method: int, checksum: int
     ) -> None:
-        # Section 2: "a PAGE record after every 512 chunks"; 7.1: "every page but the last covers
-        # 512".
+        # Section 2: "a PAGE record between the 512th chunk and the next"; 7.1: "every page but the
+        # last covers 512". Records that are no chunks may stand before the page.
         due = len(self.entries) == PAGE_CHUNKS
-        record.check(not due, 0, f"a PAGE record after {PAGE_CHUNKS} chunks", record.where.part)
+        record.check(not due, 0, f"a PAGE record behind {PAGE_CHUNKS} chunks", record.where.part)
         last_is_whole = not self.pages or self.pages[-1].chunk_count == PAGE_CHUNKS
         record.check(last_is_whole, 0, "a last page before the ROOT", record.where.part)
         gap = record.start - self.page_end
@@ -144,9 +151,9 @@ class _Decoder:
         self.page_start = self.page_end = record.start + record.nbytes
         self.entries, self.page_tables = [], {}
 
-    def finish(self, record: Record) -> None:
+    def finish(self, record: Record, has_sha256: bool) -> None:
         """Compare the ROOT with all that came before it."""
-        root = parse_root(record)
+        root = parse_root(record, has_sha256)
         left = len(self.entries)
         record.check(left == 0, 0, "a PAGE record before the ROOT", f"{left} chunks without one")
         # Section 7.2: "The ROOT directly follows the last PAGE, or the stream header".

@@ -68,21 +68,68 @@ def build_header(
     returns  the size in 8 bytes, then JSON padded with spaces to a multiple of 8
     Raises UsageError for what would make no valid header.
     """
-    header: dict[str, object] = {_METADATA: _checked_metadata(metadata)} if metadata else {}
-    start = 0
+    builder = HeaderBuilder(metadata)
     for name, dtype, shape in tensors:
-        if not isinstance(name, str) or name == _METADATA or name in header:
+        builder.add(name, dtype, shape)
+    return builder.pack()
+
+
+class HeaderBuilder:
+    """Collects the tensors of a header; each that would make it invalid is refused when it comes.
+
+    body_nbytes  size of the tensors so far
+    Raises UsageError, after which it is as before the call.
+    """
+
+    def __init__(self, metadata: Mapping[str, str]) -> None:
+        self._header: dict[str, object] = {}
+        self._json_nbytes = 1  # of the text, without padding
+        self.body_nbytes = 0
+        if metadata:
+            self._take(_METADATA, _checked_metadata(metadata), 0)
+
+    def add(
+        self, name: str, dtype: DType, shape: Iterable[int], *, nbytes: int | None = None
+    ) -> None:
+        """Append a tensor; nbytes: the size of its values, where they are known already."""
+        if not isinstance(name, str) or name == _METADATA or name in self._header:
             raise UsageError(f"tensor {name!r}: expected a name not used before or reserved")
         if dtype.name not in _DTYPE_BY_NAME:
             raise UsageError(f"tensor {name!r}: safetensors has no dtype {dtype.name}")
         try:
             dims = [int(index(dim)) for dim in shape]  # numpy's integers too, but no floats
-            stop = start + _tensor_nbytes(dtype, dims)
+            stated_nbytes = _tensor_nbytes(dtype, dims)
         except (TypeError, ValueError) as error:
             raise UsageError(f"tensor {name!r}: {error}, found shape {shape}") from None
-        header[name] = {"dtype": dtype.name, "shape": dims, "data_offsets": [start, stop]}
-        start = stop
-    return _pack_header(header, body_nbytes=start)
+        if nbytes is not None and nbytes != stated_nbytes:
+            raise UsageError(
+                f"tensor {name!r}: shape {tuple(dims)}: expected {stated_nbytes} bytes, "
+                f"found {nbytes}"
+            )
+        start, stop = self.body_nbytes, self.body_nbytes + stated_nbytes
+        info = {"dtype": dtype.name, "shape": dims, "data_offsets": [start, stop]}
+        self._take(name, info, stated_nbytes)
+
+    def pack(self) -> bytes:
+        """The bytes of the file before its first tensor byte."""
+        json_bytes = _json(self._header)
+        json_bytes += b" " * (-len(json_bytes) % 8)
+        return len(json_bytes).to_bytes(8, "little") + json_bytes
+
+    def _take(self, key: str, value: object, value_nbytes: int) -> None:
+        # A member alone has one brace more than in the header, where a comma or brace follows it.
+        json_nbytes = self._json_nbytes + len(_json({key: value})) - 1
+        padded_nbytes = json_nbytes + -json_nbytes % 8
+        body_nbytes = self.body_nbytes + value_nbytes
+        if padded_nbytes > MAX_HEADER_NBYTES:
+            raise UsageError(
+                f"header: expected at most {MAX_HEADER_NBYTES} bytes, found {padded_nbytes} "
+                "with this name, shape or metadata"
+            )
+        if 8 + padded_nbytes + body_nbytes > _MAX_OFFSET:
+            raise UsageError(f"tensors: expected a file below 2**63 bytes, found {body_nbytes}")
+        self._header[key] = value
+        self._json_nbytes, self.body_nbytes = json_nbytes, body_nbytes
 
 
 def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -92,18 +139,12 @@ def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     return dict(metadata)
 
 
-def _pack_header(header: dict[str, object], body_nbytes: int) -> bytes:
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":"))
+def _json(members: dict[str, object]) -> bytes:
+    text = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
     try:
-        json_bytes = text.encode("utf-8")
+        return text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise UsageError(f"names and metadata: expected Unicode text, found {error}") from None
-    json_bytes += b" " * (-len(json_bytes) % 8)
-    if len(json_bytes) > MAX_HEADER_NBYTES:
-        raise UsageError(f"header: expected {MAX_HEADER_NBYTES} bytes, found {len(json_bytes)}")
-    if 8 + len(json_bytes) + body_nbytes > _MAX_OFFSET:
-        raise UsageError(f"tensors: expected a file below 2**63 bytes, found {body_nbytes}")
-    return len(json_bytes).to_bytes(8, "little") + json_bytes
 
 
 # The steps of parse_header: each raises ValueError for what the library rejects.
@@ -190,8 +231,8 @@ def _tensor_nbytes(dtype: DType, shape: Sequence[int]) -> int:
     for dim in shape:
         value_count *= dim
         # After each factor, as the library does: a later zero does not excuse an overflow.
-        if dim < 0 or value_count > _MAX_U64:
-            raise ValueError("expected sizes whose product has 64 bits")
+        if not 0 <= dim <= _MAX_U64 or value_count > _MAX_U64:
+            raise ValueError("expected sizes that have 64 bits and whose product has 64 bits")
     value_bits = value_count * dtype.bits
     if value_bits > _MAX_U64 or value_bits % 8:
         raise ValueError("expected whole bytes and fewer than 2**64 bits")
