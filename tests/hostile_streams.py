@@ -264,6 +264,9 @@ CORRUPT: dict[str, bytes] = {
     "page_entry_type": two_chunks(entry(0, 3, SAME_AS)),
     "page_entry_dtype": two_chunks(entry(0, 4, BF16)),
     "page_entry_method": two_chunks(entry(0, 5, CONSTANT)),
+    "page_entry_method_of_same_as": made(
+        lambda m: (m.raw(A).same_as(256, 256), entry(1, 5, CONSTANT)(m))
+    ),
     "page_entry_not_zero": two_chunks(entry(0, 6, 1)),
     "page_entry_checksum": two_chunks(entry(0, 7, 5)),
     "page_entries_swapped": two_chunks(lambda m: m.entries.reverse()),

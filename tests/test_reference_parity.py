@@ -289,8 +289,7 @@ def test_damaged_records_are_refused_alike(tmp_path: Path, name: str) -> None:
 
     def at_random(data: bytes) -> bytes:
         path.write_bytes(data)
-        with znl.open(path) as archive:
-            return bytes(archive.read(0, archive.source_bytes))
+        return read_at_random(path)
 
     for number in range(400):
         record = rng.choice(records)
@@ -307,12 +306,25 @@ def test_damaged_records_are_refused_alike(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_streams_are_refused_alike(name: str) -> None:
+def test_hostile_streams_are_refused_alike(tmp_path: Path, name: str) -> None:
     error, stream = HOSTILE[name]
     with pytest.raises(error):
         reference.decode(stream)
     with pytest.raises(error):
         sequentially(stream)
+    path = tmp_path / "hostile.znl"
+    path.write_bytes(stream)
+    found = outcome(lambda _: read_at_random(path), stream)
+    size = 0 if found is REFUSED else len(found)
+    by_range = outcome(lambda data: reference.decode_range(data, 0, size), stream)
+    # The reference looks at a page's entries only when it needs them, so it may accept more.
+    assert found in (REFUSED, by_range)
+
+
+def read_at_random(path: Path) -> bytes:
+    """The whole source through the directory."""
+    with znl.open(path) as archive:
+        return bytes(archive.read(0, archive.source_bytes))
 
 
 # --- ranges ---------------------------------------------------------------------------------------

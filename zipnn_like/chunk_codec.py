@@ -6,8 +6,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import zstandard
 
@@ -24,8 +23,7 @@ _thread = threading.local()
 BODY_SLACK_NBYTES = int(lib.ZNL_BODY_SLACK_NBYTES)
 
 
-@dataclass(frozen=True)
-class EncodedChunk:
+class EncodedChunk(NamedTuple):
     """A chunk ready to be written.
 
     source  its source bytes
@@ -38,8 +36,7 @@ class EncodedChunk:
     tables: Mapping[int, bytes]
 
 
-@dataclass(frozen=True)
-class StoredChunk:
+class StoredChunk(NamedTuple):
     """A chunk as read.
 
     tables         for each reference the head of its TABLE record, None for universal ones

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from . import dtypes, format
 from .errors import CorruptStreamError, UnsupportedFormatError, Where
@@ -27,8 +28,7 @@ MIN_RECORD_NBYTES = 36  # a constant chunk of one byte: prefix 16, head 16, body
 MAX_CONTEXT_NBYTES = 8 * (4 + 48)  # of one chunk: the most tables it may name
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One chunk: sizes in the source and the stream, and what its record says."""
 
     source_nbytes: int
@@ -40,8 +40,7 @@ class Entry:
     checksum: int
 
 
-@dataclass(frozen=True)
-class PageRef:
+class PageRef(NamedTuple):
     """One row of the root: what a page covers and where its record lies."""
 
     source_nbytes: int
@@ -211,24 +210,14 @@ def parse_root(record: Record, where: Where) -> Root:
     pages = tuple(PageRef(*row) for row in _ROOT_ENTRY.iter_unpack(body))
     for number, page in enumerate(pages):
         # No row buys more than its records and page can hold: sizes are allocated by them.
+        least = 1 if number == len(pages) - 1 else PAGE_CHUNKS
         if (
-            not 0 < page.chunk_count <= PAGE_CHUNKS
+            not least <= page.chunk_count <= PAGE_CHUNKS
             or page.source_nbytes > page.chunk_count * format.MAX_CHUNK_NBYTES
             or page.records_nbytes < MIN_RECORD_NBYTES * page.chunk_count
             or page.page_nbytes < 48 + _ENTRY.size * page.chunk_count
         ):
             raise CorruptStreamError(where.at(at, "a row that fits its page", f"row {number}"))
-    for i, page in enumerate(pages):
-        least = 1 if i == len(pages) - 1 else PAGE_CHUNKS
-        if not least <= page.chunk_count <= PAGE_CHUNKS:
-            raise CorruptStreamError(
-                where.at(at, f"{least} to {PAGE_CHUNKS} chunks in page {i}", page.chunk_count)
-            )
-        most = page.chunk_count * format.MAX_CHUNK_NBYTES
-        if page.source_nbytes > most:
-            raise CorruptStreamError(
-                where.at(at, f"at most {most} source bytes in page {i}", page.source_nbytes)
-            )
     if sum(p.source_nbytes for p in pages) != source_nbytes:
         raise CorruptStreamError(where.at(at + 8, "the sum of the pages", source_nbytes))
     if sum(p.chunk_count for p in pages) != chunk_count:

@@ -7,7 +7,7 @@ Every parse function takes untrusted bytes and checks all that can be checked wi
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import dtypes
 from .errors import (
@@ -56,8 +56,7 @@ _U64 = struct.Struct("<Q")
 _FOOTER = struct.Struct("<QQQ8s")
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The stream header: libzstd of the writer as a number, the source kind, a SHA-256 to come."""
 
     version: int
@@ -108,8 +107,7 @@ def parse_header(head: bytes, where: Where) -> Header:
     return Header(version, zstd_version, kind, bool(flags))
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """A record as it lies in the stream; `check` is its prefix's check field."""
 
     type: int
@@ -131,8 +129,7 @@ def pack_record_start(type_: int, head: bytes, body_nbytes: int) -> bytes:
     return start + _U64.pack(xxh3_64(start + head)) + head
 
 
-@dataclass(frozen=True)
-class Prefix:
+class Prefix(NamedTuple):
     """The first 16 bytes of a record, limits checked, the check not yet."""
 
     type: int
@@ -193,8 +190,7 @@ def check_body(record: Record, where: Where) -> None:
         )
 
 
-@dataclass(frozen=True)
-class ChunkHead:
+class ChunkHead(NamedTuple):
     """The head of a CHUNK record (docs/format.md, section 4)."""
 
     dtype: dtypes.DType
@@ -252,8 +248,7 @@ def parse_chunk_head(record: Record, where: Where) -> ChunkHead:
     return ChunkHead(parse_dtype(code, where, at), method, shift, source_nbytes, checksum, tables)
 
 
-@dataclass(frozen=True)
-class SameAsHead:
+class SameAsHead(NamedTuple):
     """The head of a SAME_AS record (docs/format.md, section 6.3); distance in source bytes."""
 
     dtype: dtypes.DType
@@ -293,8 +288,7 @@ def pack_footer(root_nbytes: int, stream_nbytes: int, root_prefix: bytes) -> byt
     return sizes + _U64.pack(xxh3_64(root_prefix + sizes)) + END_MAGIC
 
 
-@dataclass(frozen=True)
-class Footer:
+class Footer(NamedTuple):
     """The last 32 bytes of a stream."""
 
     root_nbytes: int

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import directory, format
 from .chunk_codec import StoredChunk
@@ -18,8 +19,7 @@ from .native import table_name
 MAX_LEAD_NBYTES = (1 << 32) - 1  # a field of a page entry
 
 
-@dataclass(frozen=True)
-class StoredRepeat:
+class StoredRepeat(NamedTuple):
     """A SAME_AS record as read."""
 
     head: SameAsHead
