@@ -107,6 +107,7 @@ class StreamBuilder:
         source_nbytes: int | None = None,
         checksum: int | None = None,
         body_nbytes: int | None = None,
+        flags: int = 1,
     ) -> StreamBuilder:
         """Append a CHUNK and its entry."""
         count = len(references) if table_count is None else table_count
@@ -115,7 +116,7 @@ class StreamBuilder:
         head = struct.pack("<BBBBIQ", dtype, method, count, unit_shift, nbytes, check)
         head += struct.pack(f"<{len(references)}Q", *references)
         gap = len(self.stream) - self.last_end
-        size, _ = self.record(CHUNK, head, body, body_nbytes=body_nbytes)
+        size, _ = self.record(CHUNK, head, body, flags=flags, body_nbytes=body_nbytes)
         return self._enter([nbytes, size, gap, CHUNK, dtype, method, 0, check], source)
 
     def raw(self, source: bytes, **fields: int) -> StreamBuilder:

@@ -159,7 +159,8 @@ CORRUPT: dict[str, bytes] = {
     "head_of_6": made(lambda m: m.record(0x7F, b"abcdef", flags=0)),
     "head_of_4100": made(lambda m: m.record(0x7F, bytes(4100), flags=0)),
     "flag_bit_7": made(lambda m: m.record(0x7F, flags=0x80)),
-    "chunk_without_must_understand": made(lambda m: m.record(TABLE, flat_table(), flags=0)),
+    "chunk_without_must_understand": made(lambda m: m.raw(b"abc", flags=0)),
+    "table_without_must_understand": made(lambda m: m.record(TABLE, flat_table(), flags=0)),
     "padding": made(lambda m: m.record(CHUNK, b"", b"a", padding=b"\0\0\1")),
     "skipped_body_without_check": made(lambda m: m.record(0x7F, bytes(28), b"abcd", flags=0)),
     # heads of chunks
@@ -237,6 +238,7 @@ CORRUPT: dict[str, bytes] = {
     "same_as_overlap": made(lambda m: m.raw(A).same_as(256, 255, source=A)),
     "same_as_same_as": made(lambda m: m.raw(A).same_as(256, 256).raw(b"b").same_as(256, 257)),
     "same_as_mid_chunk": made(lambda m: m.raw(A + A).same_as(256, 257)),
+    "same_as_mid_equal_chunk": made(lambda m: m.raw(A).raw(b"between").same_as(256, 260, source=A)),
     "same_as_part": made(lambda m: m.raw(A + A).same_as(256, 512)),
     "same_as_other_bytes": made(lambda m: m.raw(A).same_as(256, 256, source=B)),
     "same_as_too_far": made(lambda m: m.raw(A).same_as(256, 16 * MIB + 1, source=A)),

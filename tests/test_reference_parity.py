@@ -135,16 +135,16 @@ def damage(chunk: Damaged, rng: random.Random) -> Damaged:
             del body[at : at + rng.choice([1, 2, 4])]
         elif change == 9:
             step = rng.choice([1, -1, head.dtype.width, -head.dtype.width, 64 * head.dtype.width])
-            head = replace(head, source_nbytes=max(1, head.source_nbytes + step))
+            head = head._replace(source_nbytes=max(1, head.source_nbytes + step))
         elif change == 10:
             tables = list(head.tables) or [0]
             tables[rng.randrange(len(tables))] = rng.randrange(65536)
-            head = replace(head, tables=tuple(tables) if head.method == STATIC else ())
+            head = head._replace(tables=tuple(tables) if head.method == STATIC else ())
         elif change == 11 and head.method == STATIC:
             count = rng.randrange(1, 9)
             tables = [rng.randrange(16) << 12 | rng.randrange(32) for _ in range(count)]
             shift = rng.choice([6, 9]) if count > 1 else 0
-            head = replace(head, tables=tuple(tables), unit_shift=shift)
+            head = head._replace(tables=tuple(tables), unit_shift=shift)
     return Damaged(head, bytes(body), chunk.tables)
 
 
