@@ -12,6 +12,16 @@
  * returns           the checksum, the same on every host; any input has one, so there is no error
  * source            XXH3 algorithm in doc/xxhash_spec.md of the xxHash project, version 0.2.0
  */
-uint64_t znl_xxh3_64_scalar(const uint8_t *in, size_t in_nbytes);
+typedef uint64_t znl_xxh3_64_fn(const uint8_t *in, size_t in_nbytes);
+
+/* The inner loop, which vector versions replace: mix block_count blocks of 1024 bytes into the eight
+ * accumulators, each block followed by its scramble. secret: the 192 bytes of the specification. */
+typedef void znl_xxh3_blocks_fn(uint64_t *acc, const uint8_t *in, size_t block_count,
+                                const uint8_t *secret);
+
+/* The checksum with the inner loop given. */
+uint64_t znl_xxh3_64_by(const uint8_t *in, size_t in_nbytes, znl_xxh3_blocks_fn *blocks);
+
+znl_xxh3_64_fn znl_xxh3_64_scalar, znl_xxh3_64_avx2, znl_xxh3_64_avx512;
 
 #endif

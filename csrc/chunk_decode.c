@@ -9,7 +9,7 @@ _Static_assert(ZNL_STATUS_CHECKSUM == ZNL_E_CHECKSUM, "one code, two lists");
 
 size_t znl_decode_scratch_nbytes(void)
 {
-    return sizeof(znl_static_decode_scratch) + 64;
+    return 2 * sizeof(znl_static_decode_scratch) + 64;
 }
 
 /* Fill out[0..out_nbytes) with copies of a pattern whose size divides it, doubling what is there. */
@@ -43,8 +43,8 @@ static int resolve_tables(const znl_chunk *chunk, const znl_table *wire, znl_fre
     return ZNL_OK;
 }
 
-static int decode_static(const znl_kernels *kernels, const znl_chunk *chunk, const znl_table *wire,
-                         znl_static_decode_scratch *scratch)
+/* Check what a static chunk's head says, and resolve its tables. */
+static int prepare_static(const znl_chunk *chunk, const znl_table *wire, znl_freq_table *tables)
 {
     const znl_layout *layout = znl_layout_of(chunk->dtype);
     if (!layout || chunk->source_nbytes % layout->width) return ZNL_E_BAD_VALUE;
@@ -56,10 +56,13 @@ static int decode_static(const znl_kernels *kernels, const znl_chunk *chunk, con
                                                    : chunk->unit_shift == ZNL_UNIT_SHIFT_SMALL ||
                                                          chunk->unit_shift == ZNL_UNIT_SHIFT_LARGE;
     if (!shift_fits) return ZNL_E_BAD_VALUE;
-    znl_freq_table tables[ZNL_MAX_TABLES];
-    const int status = resolve_tables(chunk, wire, tables);
-    if (status != ZNL_OK) return status;
-    return znl_static_decode(kernels, layout, tables, chunk, scratch);
+    return resolve_tables(chunk, wire, tables);
+}
+
+static int check_sum(const znl_kernels *kernels, const znl_chunk *chunk)
+{
+    const uint64_t found = kernels->xxh3_64(chunk->source, chunk->source_nbytes);
+    return found == chunk->checksum ? ZNL_OK : ZNL_E_CHECKSUM;
 }
 
 static int decode_chunk(const znl_kernels *kernels, const znl_chunk *chunk, const znl_table *wire,
@@ -69,7 +72,6 @@ static int decode_chunk(const znl_kernels *kernels, const znl_chunk *chunk, cons
         return ZNL_E_BAD_VALUE;
     if (chunk->method != ZNL_METHOD_STATIC && (chunk->table_count || chunk->unit_shift))
         return ZNL_E_BAD_VALUE;
-    int status = ZNL_OK;
     switch (chunk->method) {
     case ZNL_METHOD_RAW:
         if (chunk->body_nbytes != chunk->source_nbytes) return ZNL_E_BAD_SIZE;
@@ -82,21 +84,47 @@ static int decode_chunk(const znl_kernels *kernels, const znl_chunk *chunk, cons
         fill_constant(chunk->body, nbytes, chunk->source, chunk->source_nbytes);
         break;
     }
-    case ZNL_METHOD_STATIC: status = decode_static(kernels, chunk, wire, scratch); break;
+    case ZNL_METHOD_STATIC: {
+        znl_freq_table tables[ZNL_MAX_TABLES];
+        int status = prepare_static(chunk, wire, tables);
+        if (status == ZNL_OK)
+            status =
+                znl_static_decode(kernels, znl_layout_of(chunk->dtype), tables, chunk, scratch);
+        if (status != ZNL_OK) return status;
+        break;
+    }
     default: return ZNL_E_BAD_VALUE;
     }
-    if (status != ZNL_OK) return status;
-    return kernels->xxh3_64(chunk->source, chunk->source_nbytes) == chunk->checksum
-               ? ZNL_OK
-               : ZNL_E_CHECKSUM;
+    return check_sum(kernels, chunk);
 }
 
-int64_t znl_decode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, const znl_table *tables,
-                          size_t table_count, uint8_t *scratch_bytes, size_t scratch_nbytes)
+/* Two neighbours that the pair kernel can decode side by side. */
+static int is_pair(const znl_kernels *kernels, const znl_chunk *chunks)
 {
-    znl_kernels kernels;
-    const int init = znl_kernels_init(&kernels, isa);
-    if (init != ZNL_OK) return init;
+    return kernels->rans_decode_pair && chunks[0].method == ZNL_METHOD_STATIC &&
+           chunks[1].method == ZNL_METHOD_STATIC && chunks[0].dtype == chunks[1].dtype &&
+           chunks[0].table_count <= ZNL_MAX_TABLES && chunks[1].table_count <= ZNL_MAX_TABLES;
+}
+
+static int decode_pair(const znl_kernels *kernels, const znl_chunk *chunks, const znl_table *wire,
+                       znl_static_decode_scratch *scratch)
+{
+    znl_freq_table tables[2][ZNL_MAX_TABLES];
+    const znl_freq_table *const both[2] = {tables[0], tables[1]};
+    int status = prepare_static(&chunks[0], wire, tables[0]);
+    if (status == ZNL_OK)
+        status = prepare_static(&chunks[1], wire + chunks[0].table_count, tables[1]);
+    if (status == ZNL_OK)
+        status =
+            znl_static_decode_two(kernels, znl_layout_of(chunks[0].dtype), both, chunks, scratch);
+    if (status == ZNL_OK) status = check_sum(kernels, &chunks[0]);
+    return status == ZNL_OK ? check_sum(kernels, &chunks[1]) : status;
+}
+
+int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
+                          const znl_table *tables, size_t table_count, uint8_t *scratch_bytes,
+                          size_t scratch_nbytes)
+{
     if (scratch_nbytes < znl_decode_scratch_nbytes()) return ZNL_E_NO_ROOM;
     znl_static_decode_scratch *scratch =
         (znl_static_decode_scratch *)(((uintptr_t)scratch_bytes + 63) & ~(uintptr_t)63);
@@ -107,7 +135,18 @@ int64_t znl_decode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, const 
             return chunk->status;
         }
         if (chunk->table_count > table_count) return ZNL_E_BAD_CALL;
-        chunk->status = decode_chunk(&kernels, chunk, tables, scratch);
+        /* A pair that fails is decoded again one by one, which finds out whose fault it is. */
+        if (i + 1 < chunk_count && is_pair(kernels, chunk) &&
+            chunk[1].table_count <= table_count - chunk->table_count &&
+            decode_pair(kernels, chunk, tables, scratch) == ZNL_OK) {
+            const size_t used = (size_t)chunk[0].table_count + chunk[1].table_count;
+            chunk[0].status = chunk[1].status = ZNL_OK;
+            tables += used;
+            table_count -= used;
+            i++;
+            continue;
+        }
+        chunk->status = decode_chunk(kernels, chunk, tables, scratch);
         if (chunk->status != ZNL_OK) return chunk->status;
         tables += chunk->table_count;
         table_count -= chunk->table_count;

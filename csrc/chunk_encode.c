@@ -182,12 +182,9 @@ static void encode_by_group(const znl_kernels *kernels, const znl_layout *layout
     group->saved_nbytes += saved;
 }
 
-int64_t znl_encode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, znl_table *tables,
-                          uint8_t *scratch_bytes, size_t scratch_nbytes)
+int64_t znl_encode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
+                          znl_table *tables, uint8_t *scratch_bytes, size_t scratch_nbytes)
 {
-    znl_kernels kernels;
-    const int status = znl_kernels_init(&kernels, isa);
-    if (status != ZNL_OK) return status;
     if (chunk_count > ZNL_MAX_CHUNKS) return ZNL_E_BAD_CALL;
     if (scratch_nbytes < znl_encode_scratch_nbytes(chunk_count)) return ZNL_E_NO_ROOM;
     encode_scratch *scratch = (encode_scratch *)(((uintptr_t)scratch_bytes + 63) & ~(uintptr_t)63);
@@ -202,23 +199,22 @@ int64_t znl_encode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, znl_ta
             chunk->body_room - chunk->source_nbytes < ZNL_BODY_SLACK_NBYTES)
             return ZNL_E_NO_ROOM;
         chunk->status = ZNL_OK;
-        chunk->checksum = kernels.xxh3_64(chunk->source, chunk->source_nbytes);
+        chunk->checksum = kernels->xxh3_64(chunk->source, chunk->source_nbytes);
         group_of[i] =
             encode_trivially(layout, chunk) || wants_classes(layout, chunk) ? NO_GROUP : 0;
     }
     if (chunk_count == 0) return 0;
     const znl_layout *layout = znl_layout_of(chunks[0].dtype);
-    const uint32_t groups = group_chunks(&kernels, layout, chunks, chunk_count, scratch, group_of);
+    const uint32_t groups = group_chunks(kernels, layout, chunks, chunk_count, scratch, group_of);
     for (uint32_t g = 0; g < groups; g++) write_table(&scratch->groups[g].table, &tables[g]);
     int64_t table_count = groups;
     for (size_t i = 0; i < chunk_count; i++) {
         znl_chunk *chunk = &chunks[i];
         if (group_of[i] != NO_GROUP)
-            encode_by_group(&kernels, layout, &scratch->groups[group_of[i]],
+            encode_by_group(kernels, layout, &scratch->groups[group_of[i]],
                             tables[group_of[i]].name, chunk, scratch);
         else if (!encode_trivially(layout, chunk))
-            table_count +=
-                encode_by_classes(&kernels, layout, chunk, scratch, &tables[table_count]);
+            table_count += encode_by_classes(kernels, layout, chunk, scratch, &tables[table_count]);
     }
     for (size_t i = 0; i < chunk_count; i++) {
         znl_chunk *chunk = &chunks[i];

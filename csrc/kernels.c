@@ -4,6 +4,7 @@
 
 #include "checksum.h"
 #include "errors.h"
+#include "target.h"
 
 static void init_scalar(znl_kernels *kernels)
 {
@@ -12,24 +13,66 @@ static void init_scalar(znl_kernels *kernels)
     kernels->merge = znl_merge_scalar;
     kernels->rans_encode = znl_rans_encode_scalar;
     kernels->rans_decode = znl_rans_decode_scalar;
+    kernels->rans_decode_pair = NULL;
+    kernels->wants_slots = 1;
     kernels->xxh3_64 = znl_xxh3_64_scalar;
 }
 
-int znl_cpu_isa(void)
+#if ZNL_HAS_SSE4
+static void init_sse4(znl_kernels *kernels)
 {
-    return ZNL_ISA_SCALAR;
+    kernels->rans_decode = znl_rans_decode_sse4;
+    kernels->wants_slots = 0;
 }
+#endif
+
+#if ZNL_HAS_AVX2
+static void init_avx2(znl_kernels *kernels)
+{
+    kernels->split = znl_split_avx2;
+    kernels->merge = znl_merge_avx2;
+    kernels->rans_encode = znl_rans_encode_avx2;
+    kernels->rans_decode = znl_rans_decode_avx2;
+    kernels->xxh3_64 = znl_xxh3_64_avx2;
+}
+#endif
+
+#if ZNL_HAS_AVX512
+static void init_avx512(znl_kernels *kernels)
+{
+    kernels->split = znl_split_avx512;
+    kernels->merge = znl_merge_avx512;
+    kernels->rans_encode = znl_rans_encode_avx512;
+    kernels->rans_decode = znl_rans_decode_avx512;
+    kernels->rans_decode_pair = znl_rans_decode_pair_avx512;
+    kernels->xxh3_64 = znl_xxh3_64_avx512;
+}
+#endif
 
 int znl_kernels_init(znl_kernels *kernels, int isa)
 {
     if (isa < ZNL_ISA_SCALAR || isa > znl_cpu_isa()) return ZNL_E_NO_ISA;
-    init_scalar(kernels); /* from here every entry is set */
+    init_scalar(kernels); /* from here every entry is set; each level overwrites what it has */
+#if ZNL_HAS_SSE4
+    if (isa >= ZNL_ISA_SSE4) init_sse4(kernels);
+#endif
+#if ZNL_HAS_AVX2
+    if (isa >= ZNL_ISA_AVX2) init_avx2(kernels);
+#endif
+#if ZNL_HAS_AVX512
+    if (isa >= ZNL_ISA_AVX512) init_avx512(kernels);
+#endif
     return ZNL_OK;
 }
 
-uint64_t znl_xxh3_64(const uint8_t *in, size_t in_nbytes)
+size_t znl_kernels_nbytes(void)
 {
-    return znl_xxh3_64_scalar(in, in_nbytes);
+    return sizeof(znl_kernels);
+}
+
+uint64_t znl_xxh3_64(const znl_kernels *kernels, const uint8_t *in, size_t in_nbytes)
+{
+    return kernels->xxh3_64(in, in_nbytes);
 }
 
 const char *znl_error_text(int64_t code)

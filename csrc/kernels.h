@@ -7,20 +7,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "checksum.h"
 #include "layout.h"
 #include "planes.h"
 #include "rans.h"
 
-typedef struct znl_kernels {
+struct znl_kernels {
     znl_histogram_fn *histogram;
     znl_split_fn *split;
     znl_merge_fn *merge;
     znl_rans_encode_fn *rans_encode;
     znl_rans_decode_fn *rans_decode;
-    uint64_t (*xxh3_64)(const uint8_t *in, size_t in_nbytes);
-} znl_kernels;
-
-/* Fill the table for an instruction set. Returns ZNL_OK or ZNL_E_NO_ISA: never a silent step down. */
-int znl_kernels_init(znl_kernels *kernels, int isa);
+    znl_rans_decode_pair_fn *rans_decode_pair; /* NULL where two chunks at once gain nothing */
+    int wants_slots;                           /* rans_decode reads the table of slots */
+    znl_xxh3_64_fn *xxh3_64;
+};
 
 #endif

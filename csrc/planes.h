@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values <-> symbol values, byte planes and bit plane (docs/format.md, sections 5.1 and 5.4). */
+/* Values <-> symbol values, byte planes and bit plane (docs/format.md, sections 5.1 and 5.4). Kernels
+ * work on one superblock, so that what the coder reads or wrote is still in the first-level cache. */
 #ifndef ZNL_PLANES_H
 #define ZNL_PLANES_H
 
@@ -17,29 +18,27 @@
 typedef size_t znl_histogram_fn(const znl_layout *layout, const uint8_t *in, size_t value_count,
                                 size_t step, uint32_t *counts);
 
-/* Split block_count blocks of 64 values.
+/* Split a superblock of 1 to 8 blocks of 64 values.
  *
- * in        block_count * 64 values
- * symbols   out, block_count * 64 symbol values
- * raw       out, znl_raw_nbytes(layout, block_count) bytes: byte planes, then the bit plane
+ * in            block_count * 64 values
+ * symbols       out, block_count * 64 symbol values
+ * planes        out, this superblock's part of the byte planes, which lie plane_nbytes apart
+ * bit_plane     out, znl_bit_plane_nbytes(block_count, low_bits) bytes
  */
 typedef void znl_split_fn(const znl_layout *layout, const uint8_t *in, size_t block_count,
-                          uint16_t *symbols, uint8_t *raw);
+                          uint16_t *symbols, uint8_t *planes, size_t plane_nbytes,
+                          uint8_t *bit_plane);
 
-/* Merge blocks first_block .. first_block + block_count, the first one at the start of a superblock.
+/* The inverse.
  *
- * symbols     symbol values from first_block on
- * planes      the byte planes of the whole chunk, `plane_nbytes` each (0 planes: not read)
- * bit_plane   the bit plane from first_block on
- * out         values from first_block on
- * returns     ZNL_OK, or ZNL_E_BAD_PADDING when bits of absent blocks are set
+ * returns   ZNL_OK, or ZNL_E_BAD_PADDING when bits of absent blocks are set
  */
 typedef int znl_merge_fn(const znl_layout *layout, const uint16_t *symbols, const uint8_t *planes,
-                         size_t plane_nbytes, size_t first_block, size_t block_count,
-                         const uint8_t *bit_plane, uint8_t *out);
+                         size_t plane_nbytes, size_t block_count, const uint8_t *bit_plane,
+                         uint8_t *out);
 
 znl_histogram_fn znl_histogram_scalar;
-znl_split_fn znl_split_scalar;
-znl_merge_fn znl_merge_scalar;
+znl_split_fn znl_split_scalar, znl_split_avx2, znl_split_avx512;
+znl_merge_fn znl_merge_scalar, znl_merge_avx2, znl_merge_avx512;
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The entropy coder: interleaved rANS with slots by the alias method (docs/format.md, sections 5.5 and 5.6).
+/* The entropy coder: interleaved rANS with slots by the alias method (docs/format.md, sections 5.5 and
+ * 5.6). Kernels code runs of blocks with one table; the chunk codec walks superblocks, so that symbols
+ * stay in the first-level cache between the coder and the planes.
  * Sources: Duda, arXiv:1311.2540; Giesen, arXiv:1402.3392; Walker 1977. */
 #ifndef ZNL_RANS_H
 #define ZNL_RANS_H
@@ -11,58 +13,118 @@
 
 /* What the encoder needs of one table. */
 typedef struct {
-    uint8_t symbol_of
-        [ZNL_MAX_SYMBOL_VALUES]; /* symbol of a symbol value; ZNL_PATCHED | 31 when it has none */
-    uint16_t slots[ZNL_TABLE_SIZE]; /* slots[first[s] + index] */
+    uint8_t
+        symbol_of[ZNL_MAX_SYMBOL_VALUES]; /* of a symbol value; ZNL_PATCHED | 31 if it has none */
+    uint16_t
+        slots[ZNL_TABLE_SIZE + 2]; /* slots[first[s] + index]; 2 more: a gather reads 4 bytes */
     uint16_t first[ZNL_SYMBOL_COUNT];
     uint16_t frequency[ZNL_SYMBOL_COUNT];
-    uint64_t reciprocal
-        [ZNL_SYMBOL_COUNT]; /* ceil(2^44 / frequency): exact for every x < frequency << 20 */
+    uint16_t value_of[ZNL_SYMBOL_COUNT];
+    uint8_t frequency_bytes[2][ZNL_SYMBOL_COUNT]; /* low and high bytes, for byte shuffles */
+    uint8_t first_bytes[2][ZNL_SYMBOL_COUNT];
+    uint8_t value_bytes[2][ZNL_SYMBOL_COUNT];
+    uint16_t base;
+    uint16_t mask; /* (1 << symbol_bits) - 1 */
+    uint64_t
+        reciprocal[ZNL_SYMBOL_COUNT]; /* ceil(2^44 / frequency): exact for x < frequency << 20 */
+    float
+        inverse[ZNL_SYMBOL_COUNT]; /* below 1 / frequency, so that a quotient is exact or 1 short */
 } znl_encode_model;
 
 #define ZNL_PATCHED 0x80u
 #define ZNL_RECIPROCAL_SHIFT 44
 
-/* What the decoder needs of one table: for each slot its symbol's frequency << 20 | index << 8 | symbol. */
+/* What the decoder needs of one table: per bucket (its threshold, lent symbol and index shift, the
+ * frequencies of both its symbols), and per symbol its value. Each array is one vector register. */
 typedef struct {
-    uint32_t slots[ZNL_TABLE_SIZE];
-    uint16_t value_of[ZNL_SYMBOL_COUNT];
+    uint16_t bound[ZNL_SYMBOL_COUNT]; /* threshold << 9 | alias */
+    uint16_t own[ZNL_SYMBOL_COUNT];   /* frequency of the bucket's own symbol << 4 */
+    uint16_t lent[ZNL_SYMBOL_COUNT];  /* frequency of its alias << 4 */
+    uint16_t shift[ZNL_SYMBOL_COUNT]; /* index of a lent slot = its place in the bucket + shift */
+    uint16_t value_of[ZNL_SYMBOL_COUNT]; /* symbol value of a symbol */
+    uint8_t bytes[8][ZNL_SYMBOL_COUNT];  /* the same for byte shuffles, ZNL_BYTES_* */
+    uint32_t
+        slots[ZNL_TABLE_SIZE]; /* scalar only: frequency << 20 | index << 8 | symbol of each slot */
 } znl_decode_model;
+
+enum {
+    ZNL_BYTES_THRESHOLD,
+    ZNL_BYTES_TURN,          /* alias ^ bucket */
+    ZNL_BYTES_FREQUENCY_LOW, /* of frequency << 4 */
+    ZNL_BYTES_FREQUENCY_HIGH,
+    ZNL_BYTES_SHIFT_LOW,
+    ZNL_BYTES_SHIFT_HIGH,
+    ZNL_BYTES_VALUE_LOW,
+    ZNL_BYTES_VALUE_HIGH,
+};
 
 void znl_encode_model_build(const znl_freq_table *table, unsigned symbol_bits,
                             znl_encode_model *model);
-void znl_decode_model_build(const znl_freq_table *table, unsigned symbol_bits,
+
+/* with_slots: fill the scalar table, which costs more than all the rest. */
+void znl_decode_model_build(const znl_freq_table *table, unsigned symbol_bits, int with_slots,
                             znl_decode_model *model);
 
-/* Encode symbol values, the last one first; words and patches grow downwards.
- *
- * symbols      value_count symbol values, a multiple of the lane count
- * classes      the model of each unit of 1 << unit_shift values (NULL: model 0 for all)
- * states       in: start states; out: final states, lane_count of them
- * words_end    one past the last word; words_room u16 may be written below it
- * patches_end  one past the last patch; patches_room u32 (native order) may be written below it
- * patch_count  out
- * returns      number of words, or ZNL_E_NO_ROOM when room for less than 64 words or patches is left: not worth coding
- */
-typedef int64_t znl_rans_encode_fn(const uint16_t *symbols, size_t value_count, unsigned lane_count,
-                                   const uint8_t *classes, unsigned unit_shift,
-                                   const znl_encode_model *models, uint32_t *states,
-                                   uint8_t *words_end, size_t words_room, uint32_t *patches_end,
-                                   size_t patches_room, size_t *patch_count);
+/* The lanes of a chunk being decoded. */
+typedef struct {
+    uint32_t states[ZNL_WIDE_LANES];
+    unsigned lane_count;
+    const uint8_t *words;        /* the next word */
+    const uint8_t *words_end;    /* past the last one */
+    const uint8_t *readable_end; /* bytes up to here may be read, though not taken as words */
+} znl_decode_lanes;
 
-/* Decode symbol values.
+/* Decode block_count blocks of 64 symbol values with one table.
  *
- * states       in and out, lane_count of them
- * words        word_count u16, untrusted; none is read past the last
- * symbols      out, value_count symbol values, a multiple of 64
- * returns      ZNL_OK; ZNL_E_BAD_STATE when words run out, are left over, or a lane does not end at H == 1
+ * lanes      in and out; words are untrusted
+ * symbols    out, 64 * block_count
+ * returns    ZNL_OK, or ZNL_E_BAD_STATE when words run out
  */
-typedef int znl_rans_decode_fn(uint32_t *states, unsigned lane_count, const uint8_t *words,
-                               size_t word_count, const uint8_t *classes, unsigned unit_shift,
-                               const znl_decode_model *models, uint16_t *symbols,
-                               size_t value_count);
+typedef int znl_rans_decode_fn(znl_decode_lanes *lanes, const znl_decode_model *model,
+                               uint16_t *symbols, size_t block_count);
 
-znl_rans_encode_fn znl_rans_encode_scalar;
-znl_rans_decode_fn znl_rans_decode_scalar;
+/* The same for two chunks at once, whose chains of dependent steps then overlap. */
+typedef int znl_rans_decode_pair_fn(znl_decode_lanes *lanes[2],
+                                    const znl_decode_model *const models[2], uint16_t *symbols[2],
+                                    size_t block_count);
+
+/* The lanes of a chunk being encoded; words and patches grow downwards. */
+typedef struct {
+    uint32_t states[ZNL_WIDE_LANES];
+    unsigned lane_count;
+    uint8_t *words; /* the word emitted last */
+    size_t words_room;
+    uint32_t *patches; /* the patch made last, in native byte order */
+    size_t patches_room;
+} znl_encode_lanes;
+
+/* Encode block_count blocks with one table, the last value first.
+ *
+ * first      number of the first value in its chunk, for patches
+ * returns    ZNL_OK, or ZNL_E_NO_ROOM when room for less than 64 words or patches is left before a
+ *            block: not worth coding
+ */
+typedef int znl_rans_encode_fn(znl_encode_lanes *lanes, const znl_encode_model *model,
+                               const uint16_t *symbols, size_t first, size_t block_count);
+
+/* Blocks that can be decoded before a load of `load_nbytes` could reach past what is readable. */
+static inline size_t znl_safe_blocks(const znl_decode_lanes *lanes, size_t block_count,
+                                     size_t load_nbytes)
+{
+    const size_t left = (size_t)(lanes->readable_end - lanes->words);
+    const size_t safe = left < load_nbytes ? 0 : (left - load_nbytes) / (2 * ZNL_BLOCK_VALUES);
+    return safe < block_count ? safe : block_count;
+}
+
+/* ZNL_OK when all words were taken and every lane ended where an encoder starts. */
+int znl_lanes_check_end(const znl_decode_lanes *lanes);
+
+znl_rans_encode_fn znl_rans_encode_scalar, znl_rans_encode_avx2, znl_rans_encode_avx512;
+znl_rans_decode_fn znl_rans_decode_scalar, znl_rans_decode_sse4, znl_rans_decode_avx2,
+    znl_rans_decode_avx512;
+znl_rans_decode_pair_fn znl_rans_decode_pair_avx512;
+
+/* Any lane count, any end of the words, no table of slots: the tail of every vector kernel. */
+znl_rans_decode_fn znl_rans_decode_careful;
 
 #endif

@@ -1,49 +1,87 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables into the form that the scalar coder runs on. */
-#include "rans.h"
-
+/* Tables into the forms that the coders run on. */
 #include <string.h>
+
+#include "rans.h"
 
 void znl_encode_model_build(const znl_freq_table *table, unsigned symbol_bits,
                             znl_encode_model *model)
 {
-    for (unsigned value = 0; value < 1u << symbol_bits; value++) {
-        const unsigned symbol = znl_table_symbol(table, value, symbol_bits);
-        model->symbol_of[value] =
-            (uint8_t)(symbol < ZNL_SYMBOL_COUNT ? symbol : (ZNL_PATCHED | (ZNL_SYMBOL_COUNT - 1)));
-    }
+    memset(model->symbol_of, ZNL_PATCHED | (ZNL_SYMBOL_COUNT - 1), (size_t)1 << symbol_bits);
+    model->base = table->base;
+    model->mask = (uint16_t)((1u << symbol_bits) - 1);
     unsigned first = 0;
+    /* Where a window wraps around the value 0, the last symbol, which is 0 by itself, wins. */
     for (unsigned s = 0; s < ZNL_SYMBOL_COUNT; s++) {
         const unsigned frequency = table->frequency[s];
+        const unsigned value = znl_table_value(table, s, symbol_bits);
+        model->symbol_of[value] = (uint8_t)s;
+        model->value_of[s] = (uint16_t)value;
         model->first[s] = (uint16_t)first;
+        model->frequency_bytes[0][s] = (uint8_t)frequency;
+        model->frequency_bytes[1][s] = (uint8_t)(frequency >> 8);
+        model->first_bytes[0][s] = (uint8_t)first;
+        model->first_bytes[1][s] = (uint8_t)(first >> 8);
+        model->value_bytes[0][s] = (uint8_t)value;
+        model->value_bytes[1][s] = (uint8_t)(value >> 8);
         model->frequency[s] = (uint16_t)frequency;
         model->reciprocal[s] = ((UINT64_C(1) << ZNL_RECIPROCAL_SHIFT) + frequency - 1) / frequency;
+        /* 8 units of 2^-24 below: four roundings, here and in a kernel, each at most 2 units off in any
+         * rounding mode of the process. */
+        model->inverse[s] = 1.0f / (float)frequency * (1.0f - 8.0f / 16777216.0f);
         first += frequency;
     }
+    model->slots[ZNL_TABLE_SIZE] = model->slots[ZNL_TABLE_SIZE + 1] = 0;
     znl_alias alias;
     znl_alias_build(table, &alias);
     for (unsigned b = 0; b < ZNL_SYMBOL_COUNT; b++) {
         const unsigned threshold = alias.threshold[b];
         const int own = model->first[b], lent = model->first[alias.alias[b]] + alias.shift[b];
-        for (unsigned r = 0; r < ZNL_BUCKET_SIZE; r++)
-            model->slots[(r < threshold ? own : lent) + (int)r] =
-                (uint16_t)(b * ZNL_BUCKET_SIZE + r);
+        for (unsigned r = 0; r < threshold; r++)
+            model->slots[own + (int)r] = (uint16_t)(b * ZNL_BUCKET_SIZE + r);
+        for (unsigned r = threshold; r < ZNL_BUCKET_SIZE; r++)
+            model->slots[lent + (int)r] = (uint16_t)(b * ZNL_BUCKET_SIZE + r);
     }
 }
 
-void znl_decode_model_build(const znl_freq_table *table, unsigned symbol_bits,
+static void fill_slots(const znl_freq_table *table, const znl_alias *alias, uint32_t *slots)
+{
+    for (unsigned b = 0; b < ZNL_SYMBOL_COUNT; b++) {
+        const unsigned threshold = alias->threshold[b], lent = alias->alias[b];
+        for (unsigned r = 0; r < ZNL_BUCKET_SIZE; r++) {
+            const unsigned symbol = r < threshold ? b : lent;
+            const unsigned index = r < threshold ? r : (unsigned)((int)r + alias->shift[b]);
+            slots[b * ZNL_BUCKET_SIZE + r] = (uint32_t)table->frequency[symbol] << 20 |
+                                             (index & (ZNL_TABLE_SIZE - 1)) << 8 | symbol;
+        }
+    }
+}
+
+void znl_decode_model_build(const znl_freq_table *table, unsigned symbol_bits, int with_slots,
                             znl_decode_model *model)
 {
     znl_alias alias;
     znl_alias_build(table, &alias);
     for (unsigned b = 0; b < ZNL_SYMBOL_COUNT; b++) {
-        const unsigned threshold = alias.threshold[b], lent = alias.alias[b];
+        const unsigned lent = alias.alias[b];
+        const unsigned frequency = (unsigned)table->frequency[b] << 4;
+        const uint16_t shift = (uint16_t)alias.shift[b];
+        /* A full bucket lends its last slot to itself: 128 would not fit the 7 bits of a bound. */
+        const unsigned threshold =
+            alias.threshold[b] < ZNL_BUCKET_SIZE ? alias.threshold[b] : ZNL_BUCKET_SIZE - 1;
+        model->bound[b] = (uint16_t)(threshold << 9 | lent);
+        model->own[b] = (uint16_t)frequency;
+        model->lent[b] = (uint16_t)(table->frequency[lent] << 4);
+        model->shift[b] = shift;
         model->value_of[b] = (uint16_t)znl_table_value(table, b, symbol_bits);
-        for (unsigned r = 0; r < ZNL_BUCKET_SIZE; r++) {
-            const unsigned symbol = r < threshold ? b : lent;
-            const unsigned index = r < threshold ? r : (unsigned)((int)r + alias.shift[b]);
-            model->slots[b * ZNL_BUCKET_SIZE + r] = (uint32_t)table->frequency[symbol] << 20 |
-                                                    (index & (ZNL_TABLE_SIZE - 1)) << 8 | symbol;
-        }
+        model->bytes[ZNL_BYTES_THRESHOLD][b] = (uint8_t)threshold;
+        model->bytes[ZNL_BYTES_TURN][b] = (uint8_t)(lent ^ b);
+        model->bytes[ZNL_BYTES_FREQUENCY_LOW][b] = (uint8_t)frequency;
+        model->bytes[ZNL_BYTES_FREQUENCY_HIGH][b] = (uint8_t)(frequency >> 8);
+        model->bytes[ZNL_BYTES_SHIFT_LOW][b] = (uint8_t)shift;
+        model->bytes[ZNL_BYTES_SHIFT_HIGH][b] = (uint8_t)(shift >> 8);
+        model->bytes[ZNL_BYTES_VALUE_LOW][b] = (uint8_t)model->value_of[b];
+        model->bytes[ZNL_BYTES_VALUE_HIGH][b] = (uint8_t)(model->value_of[b] >> 8);
     }
+    if (with_slots) fill_slots(table, &alias, model->slots);
 }

@@ -9,6 +9,8 @@
 #include "kernels.h"
 #include "layout.h"
 
+typedef struct znl_static_decoder znl_static_decoder;
+
 typedef struct {
     size_t coded_count; /* C: values coded, whole blocks */
     size_t block_count;
@@ -47,9 +49,9 @@ typedef struct {
 void znl_static_split(const znl_kernels *kernels, const znl_layout *layout, const znl_chunk *chunk,
                       znl_static_encode_scratch *scratch);
 
-/* Code what znl_static_split left, with chunk->table_count tables and scratch->classes, and put the body
- * together. Sets body_offset and body_nbytes. Returns ZNL_OK, or ZNL_E_NO_ROOM when it would not be smaller
- * than the source. */
+/* Code what znl_static_split left, with chunk->table_count tables and scratch->classes, and put the
+ * body together. Sets body_offset and body_nbytes. Returns ZNL_OK, or ZNL_E_NO_ROOM when it would not be
+ * smaller than the source. */
 int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout,
                       const znl_freq_table *tables, znl_chunk *chunk,
                       znl_static_encode_scratch *scratch);
@@ -57,14 +59,21 @@ int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout,
 /* Working memory of the decoder for one chunk. */
 typedef struct {
     znl_decode_model models[ZNL_MAX_TABLES];
-    uint16_t symbols[ZNL_MAX_STATIC_VALUES];
     uint8_t classes[ZNL_MAX_UNITS];
-    uint8_t plane_tail[4 * ZNL_BLOCK_VALUES * 8]; /* the superblocks that the states complete */
+    uint16_t symbols[ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES];
+    /* The superblocks that the states complete: two of low bits, up to seven blocks more of values. */
+    uint16_t tail_symbols[4 * ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES];
+    uint8_t plane_tail[4 * ZNL_BLOCK_VALUES * 8];
 } znl_static_decode_scratch;
 
 /* Decode a static body of the tables given into chunk->source. Returns ZNL_OK or an error code. */
 int znl_static_decode(const znl_kernels *kernels, const znl_layout *layout,
                       const znl_freq_table *tables, const znl_chunk *chunk,
                       znl_static_decode_scratch *scratch);
+
+/* The same for two chunks of one layout side by side, each with its tables and its scratch. */
+int znl_static_decode_two(const znl_kernels *kernels, const znl_layout *layout,
+                          const znl_freq_table *const tables[2], const znl_chunk *chunks,
+                          znl_static_decode_scratch *scratch);
 
 #endif

@@ -54,81 +54,222 @@ static int read_class_map(const uint8_t *in, size_t in_nbytes, size_t unit_count
     return ZNL_OK;
 }
 
-/* Put symbol values in place that had no symbol. */
-static int apply_patches(const uint8_t *in, size_t patch_count, size_t value_count,
-                         unsigned symbol_bits, uint16_t *symbols)
+/* A static chunk on its way: what is left to decode, superblock by superblock. */
+struct znl_static_decoder {
+    const znl_chunk *chunk;
+    const znl_layout *layout;
+    znl_static_shape shape;
+    sections found;
+    znl_decode_lanes lanes;
+    znl_static_decode_scratch *scratch;
+    size_t block; /* the next one */
+    size_t
+        streamed_blocks; /* blocks whose low bits are in the wire whole; the states hold the rest */
+    size_t patch;        /* the next one */
+    size_t patch_position; /* patches must lie at or behind it */
+};
+
+static int begin(const znl_layout *layout, const znl_freq_table *tables, const znl_kernels *kernels,
+                 const znl_chunk *chunk, znl_static_decode_scratch *scratch, znl_static_decoder *it)
 {
-    size_t next = 0;
-    for (size_t p = 0; p < patch_count; p++, in += 4) {
-        const uint32_t patch = load_u32le(in);
-        const uint32_t position = patch >> ZNL_PATCH_POSITION_SHIFT;
-        const uint32_t value = patch & ((1u << ZNL_PATCH_POSITION_SHIFT) - 1);
-        if (position < next || position >= value_count || value >> symbol_bits)
-            return ZNL_E_BAD_PATCH;
-        symbols[position] = (uint16_t)value;
-        next = (size_t)position + 1;
+    const size_t value_count = chunk->source_nbytes / layout->width;
+    it->chunk = chunk;
+    it->layout = layout;
+    it->scratch = scratch;
+    it->shape = znl_static_shape_of(layout, value_count, chunk->table_count, chunk->unit_shift);
+    it->block = it->patch = it->patch_position = 0;
+    const znl_static_shape *shape = &it->shape;
+    int status = find_sections(shape, chunk->body, chunk->body_nbytes, &it->found);
+    if (status != ZNL_OK) return status;
+    if (chunk->table_count > 1) {
+        status = read_class_map(it->found.map, shape->map_nbytes,
+                                znl_unit_count(shape->coded_count, chunk->unit_shift),
+                                chunk->table_count, scratch->classes);
+        if (status != ZNL_OK) return status;
+    }
+    for (unsigned t = 0; t < chunk->table_count; t++) {
+        if (tables[t].base >> layout->symbol_bits) return ZNL_E_BAD_TABLE;
+        znl_decode_model_build(&tables[t], layout->symbol_bits, kernels->wants_slots,
+                               &scratch->models[t]);
+    }
+    it->lanes.lane_count = shape->lane_count;
+    for (unsigned lane = 0; lane < shape->lane_count; lane++)
+        it->lanes.states[lane] = load_u32le(it->found.states + 4 * lane);
+    it->lanes.words = it->found.words;
+    it->lanes.words_end = it->found.raw;
+    it->lanes.readable_end = chunk->body + chunk->body_nbytes;
+    it->streamed_blocks = shape->block_count;
+    if (shape->state_nbytes) {
+        const size_t stored =
+            znl_bit_plane_nbytes(shape->block_count, layout->low_bits) - shape->state_nbytes;
+        it->streamed_blocks =
+            stored / (ZNL_BLOCK_VALUES * layout->low_bits) * ZNL_SUPERBLOCK_BLOCKS;
     }
     return ZNL_OK;
 }
 
-/* Merge all blocks: those whose low bits stand in the wire, then the superblocks that the states complete. */
-static int merge_blocks(const znl_kernels *kernels, const znl_layout *layout,
-                        const znl_static_shape *shape, const uint8_t *raw, const uint32_t *states,
-                        uint8_t *out, znl_static_decode_scratch *scratch)
+/* Put symbol values in place that had no symbol: those of values first .. first + count. */
+static int apply_patches(znl_static_decoder *it, size_t first, size_t count, uint16_t *symbols)
 {
-    const size_t plane_nbytes = shape->coded_count, superblock_nbytes = 64u * layout->low_bits;
-    const uint8_t *bit_plane = raw + layout->byte_planes * plane_nbytes;
-    const size_t stored =
-        znl_bit_plane_nbytes(shape->block_count, layout->low_bits) - shape->state_nbytes;
-    size_t whole = shape->block_count;
-    if (shape->state_nbytes) whole = stored / superblock_nbytes * ZNL_SUPERBLOCK_BLOCKS;
-    int status =
-        kernels->merge(layout, scratch->symbols, raw, plane_nbytes, 0, whole, bit_plane, out);
-    if (status != ZNL_OK || whole == shape->block_count) return status;
-    const size_t begun = stored % superblock_nbytes;
-    memcpy(scratch->plane_tail, bit_plane + stored - begun, begun);
+    while (it->patch < it->found.patch_count) {
+        const uint32_t patch = load_u32le(it->found.patches + 4 * it->patch);
+        const uint32_t position = patch >> ZNL_PATCH_POSITION_SHIFT;
+        const uint32_t value = patch & ((1u << ZNL_PATCH_POSITION_SHIFT) - 1);
+        if (position < it->patch_position || value >> it->layout->symbol_bits)
+            return ZNL_E_BAD_PATCH;
+        if (position - first >= count) return ZNL_OK;
+        symbols[position - first] = (uint16_t)value;
+        it->patch_position = (size_t)position + 1;
+        it->patch++;
+    }
+    return ZNL_OK;
+}
+
+static const znl_decode_model *model_at(const znl_static_decoder *it, size_t block)
+{
+    if (it->chunk->table_count == 1) return it->scratch->models;
+    const size_t unit = block * ZNL_BLOCK_VALUES >> it->chunk->unit_shift;
+    return it->scratch->models + it->scratch->classes[unit];
+}
+
+/* Decode the symbols of block_count blocks of one superblock. */
+static int decode_symbols(const znl_kernels *kernels, znl_static_decoder *it, size_t block_count,
+                          uint16_t *symbols)
+{
+    if (it->chunk->unit_shift != ZNL_UNIT_SHIFT_SMALL)
+        return kernels->rans_decode(&it->lanes, model_at(it, it->block), symbols, block_count);
+    int status = ZNL_OK;
+    for (size_t b = 0; b < block_count && status == ZNL_OK; b++)
+        status = kernels->rans_decode(&it->lanes, model_at(it, it->block + b),
+                                      symbols + b * ZNL_BLOCK_VALUES, 1);
+    return status;
+}
+
+/* Patch and merge the superblock at it->block into the chunk's values, and step over it. */
+static int finish_superblock(const znl_kernels *kernels, znl_static_decoder *it, size_t block_count,
+                             const uint8_t *bit_plane, uint16_t *symbols)
+{
+    const znl_layout *layout = it->layout;
+    const size_t first = it->block * ZNL_BLOCK_VALUES;
+    const int status = apply_patches(it, first, block_count * ZNL_BLOCK_VALUES, symbols);
+    if (status != ZNL_OK) return status;
+    it->block += block_count;
+    return kernels->merge(layout, symbols, it->found.raw + first, it->shape.coded_count,
+                          block_count, bit_plane, it->chunk->source + first * layout->width);
+}
+
+static const uint8_t *bit_plane_of(const znl_static_decoder *it)
+{
+    return it->found.raw + it->layout->byte_planes * it->shape.coded_count;
+}
+
+/* Decode the next whole superblock, whose low bits are in the wire. */
+static int stream_superblock(const znl_kernels *kernels, znl_static_decoder *it, uint16_t *symbols)
+{
+    const size_t left = it->streamed_blocks - it->block;
+    const size_t count = left < ZNL_SUPERBLOCK_BLOCKS ? left : ZNL_SUPERBLOCK_BLOCKS;
+    const int status = decode_symbols(kernels, it, count, symbols);
+    if (status != ZNL_OK) return status;
+    const size_t offset =
+        it->block / ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES * it->layout->low_bits;
+    return finish_superblock(kernels, it, count, bit_plane_of(it) + offset, symbols);
+}
+
+/* Decode the superblocks that the states complete, and the tail; check the end. */
+static int finish(const znl_kernels *kernels, znl_static_decoder *it)
+{
+    znl_static_decode_scratch *scratch = it->scratch;
+    const znl_static_shape *shape = &it->shape;
+    const znl_layout *layout = it->layout;
+    const size_t rest = shape->block_count - it->block;
+    int status = ZNL_OK;
+    for (size_t b = 0; b < rest && status == ZNL_OK; b++)
+        status = kernels->rans_decode(&it->lanes, model_at(it, it->block + b),
+                                      scratch->tail_symbols + b * ZNL_BLOCK_VALUES, 1);
+    if (status == ZNL_OK) status = znl_lanes_check_end(&it->lanes);
+    if (status != ZNL_OK) return status;
     for (unsigned lane = 0; lane < shape->lane_count; lane++)
-        store_u16le(scratch->plane_tail + begun + 2 * lane, (uint16_t)states[lane]);
-    return kernels->merge(layout, scratch->symbols + whole * ZNL_BLOCK_VALUES, raw, plane_nbytes,
-                          whole, shape->block_count - whole, scratch->plane_tail,
-                          out + whole * ZNL_BLOCK_VALUES * layout->width);
+        if (shape->state_nbytes == 0 && it->lanes.states[lane] != ZNL_STATE_MIN)
+            return ZNL_E_BAD_STATE;
+    if (rest) {
+        const size_t superblock_nbytes = ZNL_BLOCK_VALUES * layout->low_bits;
+        const size_t begun = it->block / ZNL_SUPERBLOCK_BLOCKS * superblock_nbytes;
+        const size_t stored =
+            znl_bit_plane_nbytes(shape->block_count, layout->low_bits) - shape->state_nbytes;
+        memcpy(scratch->plane_tail, bit_plane_of(it) + begun, stored - begun);
+        for (unsigned lane = 0; lane < shape->lane_count; lane++)
+            store_u16le(scratch->plane_tail + (stored - begun) + 2 * lane,
+                        (uint16_t)it->lanes.states[lane]);
+        const uint8_t *bit_plane = scratch->plane_tail;
+        for (uint16_t *symbols = scratch->tail_symbols; it->block < shape->block_count;) {
+            const size_t left = shape->block_count - it->block;
+            const size_t count = left < ZNL_SUPERBLOCK_BLOCKS ? left : ZNL_SUPERBLOCK_BLOCKS;
+            status = finish_superblock(kernels, it, count, bit_plane, symbols);
+            if (status != ZNL_OK) return status;
+            bit_plane += superblock_nbytes;
+            symbols += count * ZNL_BLOCK_VALUES;
+        }
+    }
+    if (it->patch != it->found.patch_count) return ZNL_E_BAD_PATCH;
+    memcpy(it->chunk->source + shape->coded_count * layout->width, it->found.tail,
+           shape->tail_nbytes);
+    return ZNL_OK;
 }
 
 int znl_static_decode(const znl_kernels *kernels, const znl_layout *layout,
                       const znl_freq_table *tables, const znl_chunk *chunk,
                       znl_static_decode_scratch *scratch)
 {
-    const size_t value_count = chunk->source_nbytes / layout->width;
-    const znl_static_shape shape =
-        znl_static_shape_of(layout, value_count, chunk->table_count, chunk->unit_shift);
-    sections found;
-    int status = find_sections(&shape, chunk->body, chunk->body_nbytes, &found);
-    if (status != ZNL_OK) return status;
-    if (chunk->table_count > 1) {
-        status = read_class_map(found.map, shape.map_nbytes,
-                                znl_unit_count(shape.coded_count, chunk->unit_shift),
-                                chunk->table_count, scratch->classes);
+    znl_static_decoder it;
+    int status = begin(layout, tables, kernels, chunk, scratch, &it);
+    while (status == ZNL_OK && it.block < it.streamed_blocks)
+        status = stream_superblock(kernels, &it, scratch->symbols);
+    return status == ZNL_OK ? finish(kernels, &it) : status;
+}
+
+/* The next superblocks of two chunks in one pass of the coder. */
+static int stream_two(const znl_kernels *kernels, znl_static_decoder *it)
+{
+    znl_decode_lanes *lanes[2] = {&it[0].lanes, &it[1].lanes};
+    const znl_decode_model *const models[2] = {model_at(&it[0], it[0].block),
+                                               model_at(&it[1], it[1].block)};
+    uint16_t *symbols[2] = {it[0].scratch->symbols, it[1].scratch->symbols};
+    int status = kernels->rans_decode_pair(lanes, models, symbols, ZNL_SUPERBLOCK_BLOCKS);
+    for (int i = 0; i < 2 && status == ZNL_OK; i++) {
+        const size_t offset =
+            it[i].block / ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES * it[i].layout->low_bits;
+        status = finish_superblock(kernels, &it[i], ZNL_SUPERBLOCK_BLOCKS,
+                                   bit_plane_of(&it[i]) + offset, symbols[i]);
+    }
+    return status;
+}
+
+static int fits_pair(const znl_static_decoder *it)
+{
+    return it->lanes.lane_count == ZNL_WIDE_LANES &&
+           it->chunk->unit_shift != ZNL_UNIT_SHIFT_SMALL &&
+           it->streamed_blocks - it->block >= ZNL_SUPERBLOCK_BLOCKS;
+}
+
+int znl_static_decode_two(const znl_kernels *kernels, const znl_layout *layout,
+                          const znl_freq_table *const tables[2], const znl_chunk *chunks,
+                          znl_static_decode_scratch *scratch)
+{
+    znl_static_decoder it[2];
+    for (int i = 0; i < 2; i++) {
+        const int status = begin(layout, tables[i], kernels, &chunks[i], &scratch[i], &it[i]);
         if (status != ZNL_OK) return status;
     }
-    for (unsigned t = 0; t < chunk->table_count; t++) {
-        if (tables[t].base >> layout->symbol_bits) return ZNL_E_BAD_TABLE;
-        znl_decode_model_build(&tables[t], layout->symbol_bits, &scratch->models[t]);
+    while (fits_pair(&it[0]) && fits_pair(&it[1])) {
+        const int status = stream_two(kernels, it);
+        if (status != ZNL_OK) return status;
     }
-    uint32_t states[ZNL_WIDE_LANES];
-    for (unsigned lane = 0; lane < shape.lane_count; lane++)
-        states[lane] = load_u32le(found.states + 4 * lane);
-    status =
-        kernels->rans_decode(states, shape.lane_count, found.words, found.word_count,
-                             chunk->table_count > 1 ? scratch->classes : NULL, chunk->unit_shift,
-                             scratch->models, scratch->symbols, shape.coded_count);
-    if (status != ZNL_OK) return status;
-    for (unsigned lane = 0; lane < shape.lane_count; lane++)
-        if (shape.state_nbytes == 0 && states[lane] != ZNL_STATE_MIN) return ZNL_E_BAD_STATE;
-    status = apply_patches(found.patches, found.patch_count, shape.coded_count, layout->symbol_bits,
-                           scratch->symbols);
-    if (status != ZNL_OK) return status;
-    status = merge_blocks(kernels, layout, &shape, found.raw, states, chunk->source, scratch);
-    if (status != ZNL_OK) return status;
-    memcpy(chunk->source + shape.coded_count * layout->width, found.tail, shape.tail_nbytes);
+    for (int i = 0; i < 2; i++) {
+        int status = ZNL_OK;
+        while (status == ZNL_OK && it[i].block < it[i].streamed_blocks)
+            status = stream_superblock(kernels, &it[i], scratch[i].symbols);
+        if (status == ZNL_OK) status = finish(kernels, &it[i]);
+        if (status != ZNL_OK) return status;
+    }
     return ZNL_OK;
 }

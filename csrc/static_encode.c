@@ -20,8 +20,35 @@ void znl_static_split(const znl_kernels *kernels, const znl_layout *layout, cons
 {
     const znl_static_shape shape =
         znl_static_shape_of(layout, chunk->source_nbytes / layout->width, 1, 0);
-    kernels->split(layout, chunk->source, shape.block_count, scratch->symbols,
-                   chunk->body + raw_offset(chunk, &shape));
+    uint8_t *planes = chunk->body + raw_offset(chunk, &shape);
+    uint8_t *bit_plane = planes + layout->byte_planes * shape.coded_count;
+    for (size_t block = 0; block < shape.block_count; block += ZNL_SUPERBLOCK_BLOCKS) {
+        const size_t left = shape.block_count - block, first = block * ZNL_BLOCK_VALUES;
+        const size_t count = left < ZNL_SUPERBLOCK_BLOCKS ? left : ZNL_SUPERBLOCK_BLOCKS;
+        kernels->split(layout, chunk->source + first * layout->width, count,
+                       scratch->symbols + first, layout->byte_planes ? planes + first : planes,
+                       shape.coded_count, bit_plane);
+        bit_plane += ZNL_BLOCK_VALUES * layout->low_bits;
+    }
+}
+
+/* Code all blocks, the last one first, each run of blocks with one table in one call. */
+static int encode_symbols(const znl_kernels *kernels, const znl_chunk *chunk,
+                          const znl_static_encode_scratch *scratch, size_t block_count,
+                          znl_encode_lanes *lanes)
+{
+    const size_t unit_blocks =
+        chunk->unit_shift == ZNL_UNIT_SHIFT_SMALL ? 1 : (size_t)ZNL_SUPERBLOCK_BLOCKS;
+    int status = ZNL_OK;
+    for (size_t unit = (block_count + unit_blocks - 1) / unit_blocks;
+         unit-- > 0 && status == ZNL_OK;) {
+        const size_t first = unit * unit_blocks, left = block_count - first;
+        const unsigned class = chunk->table_count > 1 ? scratch->classes[unit] : 0;
+        status = kernels->rans_encode(
+            lanes, scratch->models + class, scratch->symbols + first * ZNL_BLOCK_VALUES,
+            first * ZNL_BLOCK_VALUES, left < unit_blocks ? left : unit_blocks);
+    }
+    return status;
 }
 
 static void write_class_map(const uint8_t *classes, size_t unit_count, unsigned table_count,
@@ -79,24 +106,25 @@ int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout,
 
     for (unsigned t = 0; t < chunk->table_count; t++)
         znl_encode_model_build(&tables[t], layout->symbol_bits, &scratch->models[t]);
-    uint32_t states[ZNL_WIDE_LANES];
+    znl_encode_lanes lanes;
+    lanes.lane_count = shape.lane_count;
     for (unsigned lane = 0; lane < shape.lane_count; lane++)
-        states[lane] = ZNL_STATE_MIN + (shape.state_nbytes ? load_u16le(in_states + 2 * lane) : 0u);
-    const size_t patches_room = sizeof scratch->patches / sizeof *scratch->patches;
-    size_t patch_count = 0;
-    const int64_t coded = kernels->rans_encode(
-        scratch->symbols, shape.coded_count, shape.lane_count,
-        chunk->table_count > 1 ? scratch->classes : NULL, chunk->unit_shift, scratch->models,
-        states, raw, words_room, scratch->patches + patches_room, patches_room, &patch_count);
-    if (coded < 0) return ZNL_E_NO_ROOM;
+        lanes.states[lane] =
+            ZNL_STATE_MIN + (shape.state_nbytes ? load_u16le(in_states + 2 * lane) : 0u);
+    lanes.words = raw;
+    lanes.words_room = words_room;
+    lanes.patches_room = sizeof scratch->patches / sizeof *scratch->patches;
+    uint32_t *const patches_end = lanes.patches = scratch->patches + lanes.patches_room;
+    if (encode_symbols(kernels, chunk, scratch, shape.block_count, &lanes) != ZNL_OK)
+        return ZNL_E_NO_ROOM;
 
-    const size_t word_count = (size_t)coded, gap = word_count % 2 ? 2 : 0;
+    const size_t patch_count = (size_t)(patches_end - lanes.patches);
+    const size_t word_count = words_room - lanes.words_room, gap = word_count % 2 ? 2 : 0;
     const size_t front = before_words - 2 + 4 * patch_count + gap;
     const size_t body_nbytes = front + 2 * word_count + behind_words;
     if (body_nbytes >= chunk->source_nbytes) return ZNL_E_NO_ROOM;
     uint8_t *body = raw - 2 * word_count - front;
-    write_front(&shape, chunk, scratch, states, scratch->patches + patches_room - patch_count,
-                patch_count, word_count, body);
+    write_front(&shape, chunk, scratch, lanes.states, lanes.patches, patch_count, word_count, body);
     memcpy(raw + shape.raw_nbytes - shape.state_nbytes,
            chunk->source + shape.coded_count * layout->width, shape.tail_nbytes);
     chunk->body_offset = (uint32_t)(body - chunk->body);

@@ -23,6 +23,9 @@
 #define ZNL_METHOD_STATIC 3
 
 #define ZNL_ISA_SCALAR 0
+#define ZNL_ISA_SSE4 1
+#define ZNL_ISA_AVX2 2
+#define ZNL_ISA_AVX512 3
 
 #define ZNL_STATUS_CHECKSUM                                                                        \
     -10 /* ZNL_E_CHECKSUM of csrc/errors.h: Python tells it from the others */
@@ -54,13 +57,20 @@ typedef struct {
     int32_t status;    /* 0, or the error code of this chunk */
 } znl_chunk;
 
+/* The functions of one instruction set; the caller keeps it, and several may be in use at once. */
+typedef struct znl_kernels znl_kernels;
+size_t znl_kernels_nbytes(void);
+
+/* Fill a znl_kernels for ZNL_ISA_*: ZNL_OK, or ZNL_E_NO_ISA; never a silent step down. */
+int znl_kernels_init(znl_kernels *kernels, int isa);
+
 /* Scratch bytes that one call of znl_encode_chunks or znl_decode_chunks needs. */
 size_t znl_encode_scratch_nbytes(size_t chunk_count);
 size_t znl_decode_scratch_nbytes(void);
 
 /* Encode `chunk_count` chunks of one dtype that a layout exists for, by the cheapest of raw, constant and static.
  *
- * isa          ZNL_ISA_*
+ * kernels      made by znl_kernels_init
  * chunks       in and out; body_room at least source_nbytes + ZNL_BODY_SLACK_NBYTES.
  *              For raw, body_offset and body_nbytes are 0: the source is the body.
  * tables       out, chunk_count entries: every table that a chunk refers to by name is among them,
@@ -68,8 +78,8 @@ size_t znl_decode_scratch_nbytes(void);
  * returns      number of tables, or a negative error code
  * source       docs/format.md section 5
  */
-int64_t znl_encode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, znl_table *tables,
-                          uint8_t *scratch, size_t scratch_nbytes);
+int64_t znl_encode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
+                          znl_table *tables, uint8_t *scratch, size_t scratch_nbytes);
 
 /* Decode `chunk_count` chunks of method raw, constant or static and check their checksums.
  *
@@ -77,10 +87,12 @@ int64_t znl_encode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, znl_ta
  * tables       table_count tables of all chunks: those of chunk 0 first, one entry for every
  *              reference, in order (the entry of a universal reference is not read; names are the
  *              caller's business and not compared)
- * returns      0, or the status of the first chunk that failed; later ones are not touched
+ * returns      0, or the status of the first chunk that failed; the status of later ones is not
+ *              touched, but the source of the next one may be: two may be decoded side by side
  */
-int64_t znl_decode_chunks(int isa, znl_chunk *chunks, size_t chunk_count, const znl_table *tables,
-                          size_t table_count, uint8_t *scratch, size_t scratch_nbytes);
+int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
+                          const znl_table *tables, size_t table_count, uint8_t *scratch,
+                          size_t scratch_nbytes);
 
 /* 1 when in[0..in_nbytes) is one value of `width` bytes again and again. */
 int znl_is_constant(const uint8_t *in, size_t in_nbytes, size_t width);
@@ -89,7 +101,7 @@ int znl_is_constant(const uint8_t *in, size_t in_nbytes, size_t width);
 int64_t znl_table_check(const uint8_t *in, size_t in_nbytes, uint64_t *name);
 
 /* XXH3-64, seed 0, of in[0..in_nbytes). */
-uint64_t znl_xxh3_64(const uint8_t *in, size_t in_nbytes);
+uint64_t znl_xxh3_64(const znl_kernels *kernels, const uint8_t *in, size_t in_nbytes);
 
 /* The best instruction set here, and the sentence of an error code. */
 int znl_cpu_isa(void);

@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("compressor", "random_reader", "restorer"),
     ("files", "memory"),
     ("archive", "writer"),
+    ("self_test",),
     ("__init__", "doctor"),
     ("cli",),
     ("__main__",),
@@ -44,9 +45,9 @@ THIRD_PARTIES = {
 
 # The same for csrc: families of files, named by what stands before the first underscore.
 C_LAYERS: tuple[tuple[str, ...], ...] = (
-    ("bytes", "errors", "zipnn"),
+    ("bytes", "errors", "target", "zipnn"),
     ("format",),
-    ("checksum", "cpu", "layout"),
+    ("checksum", "cpu", "expand", "layout"),
     ("table",),
     ("classes", "planes", "rans"),
     ("kernels",),

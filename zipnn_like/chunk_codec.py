@@ -99,7 +99,7 @@ def _encode_values(
             chunk.source, chunk.source_nbytes = pins.address(source), len(source)
             chunk.body, chunk.body_room = pins.address(region, writable=True), len(region)
             chunk.dtype, chunk.is_joined = batch.dtype.code, plan.is_joined
-        made = lib.znl_encode_chunks(native.isa(), chunks, count, tables, scratch, len(scratch))
+        made = lib.znl_encode_chunks(native.kernels(), chunks, count, tables, scratch, len(scratch))
     if made < 0:
         raise ZnlError(f"the encoder broke its own contract: {native.error_text(made)}")
     heads = {int(t.name): bytes(ffi.buffer(t.bytes, t.nbytes)) for t in tables[0:made]}
@@ -189,7 +189,7 @@ def _decode_values(items: list[tuple[StoredChunk, memoryview]]) -> None:
                     ffi.memmove(tables[t].bytes, wire, len(wire))
                 t += 1
         status = lib.znl_decode_chunks(
-            native.isa(), chunks, len(items), tables, table_count, scratch, len(scratch)
+            native.kernels(), chunks, len(items), tables, table_count, scratch, len(scratch)
         )
     if status == 0:
         return

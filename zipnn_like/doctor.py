@@ -10,15 +10,16 @@ import platform
 from importlib import metadata, util
 
 from ._version import __version__
-from .errors import UsageError
+from .errors import UsageError, ZnlError
 
 MISSING = "missing"
+FAILED = "failed"
 REQUIRED = ("numpy", "cffi", "zstandard", "ml_dtypes")
 EXTRAS = ("torch", "safetensors", "transformers", "numba", "fsspec", "dask", "xxhash")
 
 
 def report() -> dict[str, str]:
-    """Facts by name; the value of a required part that does not work starts with MISSING."""
+    """Facts by name; those of required parts that do not work start with MISSING or FAILED."""
     found = {
         "zipnn_like": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -26,6 +27,7 @@ def report() -> dict[str, str]:
         "machine": platform.machine(),
         "usable cores": _usable_cores(),
         "instruction set": _isa(),
+        "self test": _self_test(),
     }
     found |= {package: _required_version(package) for package in REQUIRED}
     found["libzstd"] = _libzstd_version()
@@ -34,7 +36,9 @@ def report() -> dict[str, str]:
 
 def problems(found: dict[str, str]) -> list[str]:
     """One line for each required part that `report` found missing."""
-    return [f"{name}: {value}" for name, value in found.items() if value.startswith(MISSING)]
+    return [
+        f"{name}: {value}" for name, value in found.items() if value.startswith((MISSING, FAILED))
+    ]
 
 
 def _usable_cores() -> str:
@@ -51,6 +55,21 @@ def _isa() -> str:
         return isa_name()
     except (ImportError, UsageError) as error:
         return f"{MISSING} ({error})"
+
+
+def _self_test() -> str:
+    """Whether every method works under every instruction set here."""
+    try:
+        from . import native, self_test
+
+        wrong = self_test.run()
+    except (ImportError, UsageError):
+        return "not run"
+    except ZnlError as error:
+        return f"{FAILED}: {error}"
+    if wrong:
+        return f"{FAILED}: {'; '.join(wrong)}"
+    return f"passed: {', '.join(native.isas())}"
 
 
 def _required_version(package: str) -> str:

@@ -16,15 +16,22 @@ __all__ = [
     "error_text",
     "ffi",
     "is_constant",
-    "isa",
     "isa_name",
+    "isas",
+    "kernels",
+    "kernels_of",
     "lib",
     "table_name",
     "xxh3_64",
 ]
 
 ISA_VARIABLE = "ZIPNN_LIKE_ISA"
-_ISAS = {"scalar": lib.ZNL_ISA_SCALAR}
+ISAS = {
+    "scalar": int(lib.ZNL_ISA_SCALAR),
+    "sse4": int(lib.ZNL_ISA_SSE4),
+    "avx2": int(lib.ZNL_ISA_AVX2),
+    "avx512": int(lib.ZNL_ISA_AVX512),
+}
 
 
 class Pins:
@@ -41,7 +48,7 @@ class Pins:
         """A `uint8_t *` to the first byte of a buffer, valid until the end of the block."""
         held = ffi.from_buffer("uint8_t[]", buffer, require_writable=writable)
         self._held.append(held)
-        return ffi.cast("uint8_t *", held)
+        return held
 
     def __enter__(self) -> Pins:
         return self
@@ -58,8 +65,10 @@ class Pins:
 
 def xxh3_64(data: bytes | bytearray | memoryview) -> int:
     """XXH3-64 of the bytes, seed 0."""
+    if type(data) is bytes:  # cffi takes its address itself, at a fraction of the cost
+        return int(lib.znl_xxh3_64(kernels(), data, len(data)))
     with Pins() as pins:
-        return int(lib.znl_xxh3_64(pins.address(data), len(data)))
+        return int(lib.znl_xxh3_64(kernels(), pins.address(data), len(data)))
 
 
 def is_constant(data: memoryview, width: int) -> bool:
@@ -82,22 +91,52 @@ def error_text(code: int) -> str:
     return text.decode("ascii") if isinstance(text, bytes) else str(text)
 
 
-@functools.cache
-def isa() -> int:
+def isas() -> list[str]:
+    """The instruction sets that this CPU and this build have, slowest first."""
+    best = int(lib.znl_cpu_isa())
+    return [name for name, number in ISAS.items() if number <= best]
+
+
+def isa_name() -> str:
     """The instruction set to run on: the best here, or what ZIPNN_LIKE_ISA names.
 
     Raises UsageError when the named one is unknown or this CPU lacks it.
     """
-    best = int(lib.znl_cpu_isa())
+    here = isas()
     forced = os.environ.get(ISA_VARIABLE)
     if not forced:
-        return best
-    here = [name for name, number in _ISAS.items() if number <= best]
+        return here[-1]
     if forced not in here:
         raise UsageError(f"{ISA_VARIABLE}={forced}: expected one of {', '.join(here)} on this CPU")
-    return int(_ISAS[forced])
+    return forced
 
 
-def isa_name() -> str:
-    """The name of the instruction set in use."""
-    return next(name for name, number in _ISAS.items() if number == isa())
+@functools.cache
+def kernels_of(name: str) -> Any:
+    """The `znl_kernels *` of an instruction set. Raises UsageError for one that is not here."""
+    if name not in isas():
+        raise UsageError(f"instruction set {name!r}: expected one of {', '.join(isas())} here")
+    room = ffi.new("uint8_t[]", int(lib.znl_kernels_nbytes()))
+    made = ffi.cast("znl_kernels *", room)
+    if lib.znl_kernels_init(made, ISAS[name]) != 0:
+        raise UsageError(f"instruction set {name}: this CPU or this build lacks it")
+    _kept.append(room)
+    return made
+
+
+_kept: list[Any] = []  # the memory behind kernels_of
+
+
+_in_use: list[Any] = []
+
+
+def kernels() -> Any:
+    """The `znl_kernels *` in use, chosen on the first call."""
+    if not _in_use:
+        use(isa_name())
+    return _in_use[0]
+
+
+def use(name: str) -> None:
+    """Run on this instruction set from now on, for tests and benchmarks; no byte depends on it."""
+    _in_use[:] = [kernels_of(name)]

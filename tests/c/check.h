@@ -25,11 +25,14 @@
 
 static int check_failures;
 
+/* What all checks have in common at the moment; in front of every message. */
+static const char *check_context = "";
+
 /* Count a failure and print the printf arguments that follow; stop when a test fails all over. */
 #define CHECK(condition, ...)                                                                      \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
-            printf("%s:%d: %s: ", __FILE__, __LINE__, #condition);                                 \
+            printf("%s:%d: %s: %s: ", __FILE__, __LINE__, #condition, check_context);              \
             printf(__VA_ARGS__);                                                                   \
             printf("\n");                                                                          \
             if (++check_failures == 20) {                                                          \

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "errors.h"
 #include "format.h"
+#include "levels.h"
 #include "values.h"
 
 enum { MAX_CHUNKS = 12 };
@@ -52,8 +53,8 @@ static inline void find_tables(const znl_chunk *chunk, const znl_table *tables, 
     }
 }
 
-/* Decode body[0..body_nbytes) from a buffer of that size into one of source_nbytes bytes; returns
- * the status, and whether `source` came out. */
+/* Decode body[0..body_nbytes), at the level in use, from a buffer of that size into one of
+ * source_nbytes bytes; returns the status, and whether `source` came out. */
 static inline int64_t decode_exactly(const znl_chunk *encoded, const uint8_t *body,
                                      size_t body_nbytes, const znl_table *tables,
                                      const uint8_t *source, int *is_same)
@@ -68,7 +69,7 @@ static inline int64_t decode_exactly(const znl_chunk *encoded, const uint8_t *bo
     chunk.body_offset = chunk.body_room = UINT32_MAX;
     chunk.status = 99;
     const int64_t status =
-        znl_decode_chunks(ZNL_ISA_SCALAR, &chunk, 1, (const znl_table *)(const void *)wire.bytes,
+        znl_decode_chunks(&level_kernels[level], &chunk, 1, (const znl_table *)(void *)wire.bytes,
                           encoded->table_count, decode_scratch.bytes, decode_scratch.nbytes);
     CHECK(chunk.status == status, "%s: %lld, but status %d", where, (long long)status,
           chunk.status);
@@ -130,7 +131,7 @@ static inline void check_fields(const znl_chunk *chunk)
           "%s: method %u", where, chunk->method);
     CHECK(body_nbytes_of(chunk) <= chunk->source_nbytes, "%s: %zu bytes", where,
           body_nbytes_of(chunk));
-    CHECK(chunk->checksum == znl_xxh3_64(chunk->source, chunk->source_nbytes), "%s", where);
+    CHECK(chunk->checksum == znl_xxh3_64_scalar(chunk->source, chunk->source_nbytes), "%s", where);
     if (chunk->method == ZNL_METHOD_STATIC) {
         CHECK(chunk->body_nbytes < chunk->source_nbytes, "%s: %u bytes", where, chunk->body_nbytes);
         CHECK(chunk->body_offset <= chunk->body_room &&
@@ -149,7 +150,7 @@ static inline void check_fields(const znl_chunk *chunk)
         CHECK(chunk->body_offset == 0 && chunk->body_nbytes == 0, "%s: raw", where);
 }
 
-/* Encode chunks of one dtype; returns the number of tables. */
+/* Encode chunks of one dtype at the level in use; returns the number of tables. */
 static inline int64_t encode(znl_chunk *chunks, size_t chunk_count, znl_table *tables, uint8_t fill)
 {
     /* The part of scratch that a call with this many chunks may use, and nothing behind it. */
@@ -158,8 +159,8 @@ static inline int64_t encode(znl_chunk *chunks, size_t chunk_count, znl_table *t
     memset(tables, fill, chunk_count * sizeof *tables);
     if (encode_scratch.nbytes > nbytes)
         ASAN_POISON_MEMORY_REGION(encode_scratch.bytes + nbytes, encode_scratch.nbytes - nbytes);
-    const int64_t table_count = znl_encode_chunks(ZNL_ISA_SCALAR, chunks, chunk_count, tables,
-                                                  encode_scratch.bytes, nbytes);
+    const int64_t table_count = znl_encode_chunks(&level_kernels[level], chunks, chunk_count,
+                                                  tables, encode_scratch.bytes, nbytes);
     ASAN_UNPOISON_MEMORY_REGION(encode_scratch.bytes, encode_scratch.nbytes);
     CHECK(table_count >= 0 && table_count <= (int64_t)chunk_count, "%s: %lld tables", where,
           (long long)table_count);

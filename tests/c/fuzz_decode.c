@@ -6,6 +6,10 @@
  * size of the input's choice. Encoded bodies must come back equal, then they are damaged and read
  * again. Nothing may crash, touch memory outside the buffers, or return an undocumented code.
  *
+ * The first byte also picks the instruction set: what it encodes must be what the portable code
+ * encodes, and every body is decoded by both, with the same status and the same bytes; then twice in
+ * one call, as two chunks may be decoded side by side.
+ *
  * The checksum comes last and hides nothing: a body that fails at it only is decoded once more with
  * the checksum it has, from other scratch, and must give the same bytes.
  */
@@ -57,6 +61,17 @@ static uint8_t *exactly(size_t nbytes)
     uint8_t *bytes = malloc(nbytes ? nbytes : 1);
     REQUIRE(bytes);
     return bytes;
+}
+
+/* The kernels that the input chose, and the portable ones. */
+static znl_kernels chosen, portable;
+
+static void choose_kernels(uint8_t byte)
+{
+    REQUIRE(znl_kernels_init(&portable, ZNL_ISA_SCALAR) == ZNL_OK);
+    /* The best ones most often: they have the most code of their own. */
+    const int best = znl_cpu_isa(), below = byte % 8 < 4 ? 0 : byte % 4;
+    REQUIRE(znl_kernels_init(&chosen, best > below ? best - below : 0) == ZNL_OK);
 }
 
 /* Scratch of the size asked for; kept, as a call may find anything in it. */
@@ -128,57 +143,130 @@ static void damage_fields(tape *from, fuzz_case *made)
     }
 }
 
-static int64_t decode_into(znl_chunk *chunk, uint8_t *out, const znl_table *tables, uint8_t fill)
+/* Scratch with `fill` in all that a small chunk uses, and at the end: filling it whole would be most
+ * of the time. */
+static uint8_t *filled_scratch(uint8_t fill)
 {
     uint8_t *scratch = scratch_for_decoding();
-    /* All that a small chunk uses, and the end: filling it whole would be most of the time. */
     memset(scratch, fill, znl_decode_scratch_nbytes() / 8);
     memset(scratch + znl_decode_scratch_nbytes() - 8192, fill, 8192);
+    return scratch;
+}
+
+static int64_t decode_into(const znl_kernels *kernels, znl_chunk *chunk, uint8_t *out,
+                           const znl_table *tables, uint8_t fill)
+{
     chunk->source = out;
     chunk->status = 1;
-    const int64_t status = znl_decode_chunks(ZNL_ISA_SCALAR, chunk, 1, tables, chunk->table_count,
-                                             scratch, znl_decode_scratch_nbytes());
+    const int64_t status = znl_decode_chunks(kernels, chunk, 1, tables, chunk->table_count,
+                                             filled_scratch(fill), znl_decode_scratch_nbytes());
     REQUIRE(status <= 0 && status >= ZNL_E_BAD_CALL && status == chunk->status);
     REQUIRE(strcmp(znl_error_text(status), znl_error_text(1)) != 0);
     return status;
+}
+
+/* A chunk whose buffers are as large as stated, and what decoding it gives. */
+typedef struct {
+    znl_chunk chunk;
+    uint8_t *body, *out;
+    znl_table *tables;
+    int64_t status;
+} exact_chunk;
+
+static exact_chunk exact_chunk_of(const fuzz_case *made, const uint8_t *body, size_t body_nbytes)
+{
+    exact_chunk exact;
+    const size_t table_count = made->chunk.table_count;
+    exact.chunk = made->chunk;
+    exact.body = exactly(body_nbytes);
+    exact.out = exactly(made->chunk.source_nbytes);
+    exact.tables = (znl_table *)(void *)exactly(table_count * sizeof *exact.tables);
+    if (body_nbytes) memcpy(exact.body, body, body_nbytes);
+    memset(exact.tables, 0, table_count * sizeof *exact.tables);
+    memcpy(exact.tables, made->tables,
+           (table_count < ZNL_MAX_TABLES ? table_count : ZNL_MAX_TABLES) * sizeof *exact.tables);
+    exact.chunk.body = exact.body;
+    exact.chunk.body_nbytes = (uint32_t)body_nbytes;
+    return exact;
+}
+
+static void free_exact_chunk(exact_chunk *exact)
+{
+    free(exact->tables);
+    free(exact->out);
+    free(exact->body);
+}
+
+/* Decode a chunk by the chosen kernels: what the portable ones said and wrote. A chunk that fails at its
+ * checksum only gets the one that it has. */
+static void decode_by_both(exact_chunk *exact)
+{
+    const size_t nbytes = exact->chunk.source_nbytes;
+    uint8_t *second = exactly(nbytes);
+    exact->status = decode_into(&portable, &exact->chunk, exact->out, exact->tables, 0x00);
+    REQUIRE(decode_into(&chosen, &exact->chunk, second, exact->tables, 0x55) == exact->status);
+    if (exact->status == ZNL_OK || exact->status == ZNL_E_CHECKSUM) {
+        REQUIRE(memcmp(exact->out, second, nbytes) == 0);
+        REQUIRE(znl_xxh3_64(&chosen, second, nbytes) == znl_xxh3_64(&portable, second, nbytes));
+    }
+    if (exact->status == ZNL_E_CHECKSUM) {
+        exact->chunk.checksum = znl_xxh3_64(&portable, exact->out, nbytes);
+        memset(second, 0, nbytes);
+        REQUIRE(decode_into(&chosen, &exact->chunk, second, exact->tables, 0xff) == ZNL_OK);
+        REQUIRE(memcmp(exact->out, second, nbytes) == 0);
+    }
+    free(second);
+}
+
+/* Decode two chunks in one call of the chosen kernels: each as it was alone, up to the first bad one. */
+static void decode_two(const exact_chunk *first, const exact_chunk *second)
+{
+    const exact_chunk *const alone[2] = {first, second};
+    znl_chunk chunks[2];
+    uint8_t *out[2];
+    const size_t counts[2] = {first->chunk.table_count, second->chunk.table_count};
+    znl_table *tables = (znl_table *)(void *)exactly((counts[0] + counts[1]) * sizeof *tables);
+    memcpy(tables, first->tables, counts[0] * sizeof *tables);
+    memcpy(tables + counts[0], second->tables, counts[1] * sizeof *tables);
+    int64_t expected = ZNL_OK;
+    for (int i = 0; i < 2; i++) {
+        chunks[i] = alone[i]->chunk;
+        chunks[i].source = out[i] = exactly(chunks[i].source_nbytes);
+        chunks[i].status = 1;
+        if (expected == ZNL_OK && alone[i]->status != ZNL_E_CHECKSUM) expected = alone[i]->status;
+    }
+    const int64_t status = znl_decode_chunks(&chosen, chunks, 2, tables, counts[0] + counts[1],
+                                             filled_scratch(0xaa), znl_decode_scratch_nbytes());
+    REQUIRE(status == expected);
+    for (int i = 0; i < 2; i++)
+        if (chunks[i].status == ZNL_OK)
+            REQUIRE(memcmp(out[i], alone[i]->out, chunks[i].source_nbytes) == 0);
+    REQUIRE(chunks[0].status == ZNL_OK || chunks[1].status == 1);
+    REQUIRE(chunks[0].status != ZNL_OK || chunks[1].status == status);
+    for (int i = 0; i < 2; i++) free(out[i]);
+    free(tables);
 }
 
 /* Decode body[0..body_nbytes) with every buffer as large as stated; returns the status. When `out`
  * is not NULL the decoded bytes go there. */
 static int64_t decode(const fuzz_case *made, const uint8_t *body, size_t body_nbytes, uint8_t *out)
 {
-    znl_chunk chunk = made->chunk;
-    if (chunk.source_nbytes > 8 * MAX_VALUES + 64) return ZNL_E_BAD_VALUE;
-    uint8_t *exact_body = exactly(body_nbytes), *first = exactly(chunk.source_nbytes);
-    znl_table *tables = (znl_table *)(void *)exactly(ZNL_MAX_TABLES * sizeof *tables);
-    if (body_nbytes) memcpy(exact_body, body, body_nbytes);
-    memcpy(tables, made->tables, sizeof made->tables);
-    chunk.body = exact_body;
-    chunk.body_nbytes = (uint32_t)body_nbytes;
-    if (chunk.table_count > ZNL_MAX_TABLES) {
-        free(tables);
-        tables = (znl_table *)(void *)exactly(chunk.table_count * sizeof *tables);
-        memset(tables, 0, chunk.table_count * sizeof *tables);
-    }
-    int64_t status = decode_into(&chunk, first, tables, 0x00);
-    if (status == ZNL_E_CHECKSUM) {
-        uint8_t *second = exactly(chunk.source_nbytes);
-        znl_chunk again = chunk;
-        again.checksum = znl_xxh3_64(first, chunk.source_nbytes);
-        REQUIRE(decode_into(&again, second, tables, 0xff) == ZNL_OK);
-        REQUIRE(memcmp(first, second, chunk.source_nbytes) == 0);
-        free(second);
-    }
-    if (out) memcpy(out, first, chunk.source_nbytes);
-    free(tables);
-    free(first);
-    free(exact_body);
+    if (made->chunk.source_nbytes > 8 * MAX_VALUES + 64) return ZNL_E_BAD_VALUE;
+    exact_chunk exact = exact_chunk_of(made, body, body_nbytes);
+    decode_by_both(&exact);
+    if (out) memcpy(out, exact.out, made->chunk.source_nbytes);
+    const int64_t status = exact.status;
+    free_exact_chunk(&exact);
     return status;
 }
 
-/* Change bytes of a good body, or its length, and decode what is left of it. */
-static void decode_damaged(tape *from, fuzz_case *made, uint8_t *body, size_t body_nbytes)
+/* Change bytes of a good body, or its length, and decode what is left of it, alone and beside the good
+ * one. */
+static void decode_damaged(tape *from, const fuzz_case *made, uint8_t *body, size_t body_nbytes)
 {
+    exact_chunk good = exact_chunk_of(made, body, body_nbytes);
+    decode_by_both(&good);
+    REQUIRE(good.status == ZNL_OK);
     for (unsigned damages = next_u8(from) % (MAX_DAMAGES + 1); damages > 0 && body_nbytes;
          damages--) {
         const uint32_t how = next_u32(from);
@@ -191,8 +279,16 @@ static void decode_damaged(tape *from, fuzz_case *made, uint8_t *body, size_t bo
     }
     const uint8_t last = next_u8(from);
     if (last < 32) body_nbytes -= body_nbytes < last ? body_nbytes : last;
-    if (last > 224) damage_fields(from, made);
-    decode(made, body, body_nbytes, NULL);
+    fuzz_case damaged = *made;
+    if (last > 224) damage_fields(from, &damaged);
+    if (damaged.chunk.source_nbytes > 8 * MAX_VALUES + 64) damaged.chunk.source_nbytes = 1;
+    exact_chunk bad = exact_chunk_of(&damaged, body, body_nbytes);
+    decode_by_both(&bad);
+    decode_two(&good, &bad);
+    decode_two(&bad, &good);
+    decode_two(&bad, &bad);
+    free_exact_chunk(&bad);
+    free_exact_chunk(&good);
 }
 
 /* --- ways to a body ----------------------------------------------------------------------------- */
@@ -267,6 +363,15 @@ static void fill_values(tape *from, uint8_t *out, size_t nbytes, size_t width)
     }
 }
 
+/* Encoded by two sets of kernels, a chunk is the same. */
+static void require_same(const znl_chunk *a, const znl_chunk *b)
+{
+    REQUIRE(a->method == b->method && a->checksum == b->checksum && a->status == b->status);
+    REQUIRE(a->table_count == b->table_count && a->unit_shift == b->unit_shift);
+    REQUIRE(a->body_nbytes == b->body_nbytes && a->body_offset == b->body_offset);
+    REQUIRE(memcmp(a->body + a->body_offset, b->body + b->body_offset, a->body_nbytes) == 0);
+}
+
 static void round_trip_public(tape *from, fuzz_case *made)
 {
     static uint8_t *scratch;
@@ -284,9 +389,18 @@ static void round_trip_public(tape *from, fuzz_case *made)
     chunk->source = source;
     chunk->body = room;
     if (!scratch) scratch = exactly(znl_encode_scratch_nbytes(1));
+    znl_chunk expected = *chunk;
+    znl_table expected_wire;
+    expected.body = exactly(chunk->body_room);
     const int64_t tables =
-        znl_encode_chunks(ZNL_ISA_SCALAR, chunk, 1, &wire, scratch, znl_encode_scratch_nbytes(1));
+        znl_encode_chunks(&chosen, chunk, 1, &wire, scratch, znl_encode_scratch_nbytes(1));
     REQUIRE(tables == 0 || tables == 1);
+    REQUIRE(znl_encode_chunks(&portable, &expected, 1, &expected_wire, scratch,
+                              znl_encode_scratch_nbytes(1)) == tables);
+    REQUIRE(tables == 0 ||
+            (wire.nbytes == expected_wire.nbytes && wire.name == expected_wire.name));
+    require_same(chunk, &expected);
+    free(expected.body);
     for (unsigned t = 0; t < chunk->table_count; t++) {
         if (!(chunk->tables[t] & ZNL_TABLE_NAME_BIT)) continue;
         REQUIRE(tables == 1 && chunk->tables[t] == wire.name);
@@ -311,8 +425,6 @@ static void round_trip_inner(tape *from, fuzz_case *made)
     if (!scratch) scratch = (znl_static_encode_scratch *)(void *)exactly(sizeof *scratch);
     const znl_layout *layout = begin_static(from, made);
     znl_chunk *chunk = &made->chunk;
-    znl_kernels kernels;
-    REQUIRE(znl_kernels_init(&kernels, ZNL_ISA_SCALAR) == ZNL_OK);
     chunk->body_room = chunk->source_nbytes + ZNL_BODY_SLACK_NBYTES;
     uint8_t *source = exactly(chunk->source_nbytes), *room = exactly(chunk->body_room);
     const size_t units =
@@ -323,9 +435,16 @@ static void round_trip_inner(tape *from, fuzz_case *made)
     fill_values(from, source, chunk->source_nbytes, layout->width);
     chunk->source = source;
     chunk->body = room;
-    chunk->checksum = znl_xxh3_64(source, chunk->source_nbytes);
-    znl_static_split(&kernels, layout, chunk, scratch);
-    if (znl_static_encode(&kernels, layout, made->frequencies, chunk, scratch) == ZNL_OK) {
+    chunk->checksum = znl_xxh3_64(&chosen, source, chunk->source_nbytes);
+    znl_chunk expected = *chunk;
+    expected.body = exactly(chunk->body_room);
+    znl_static_split(&portable, layout, &expected, scratch);
+    const int status = znl_static_encode(&portable, layout, made->frequencies, &expected, scratch);
+    znl_static_split(&chosen, layout, chunk, scratch);
+    REQUIRE(znl_static_encode(&chosen, layout, made->frequencies, chunk, scratch) == status);
+    if (status == ZNL_OK) require_same(chunk, &expected);
+    free(expected.body);
+    if (status == ZNL_OK) {
         uint8_t *out = exactly(chunk->source_nbytes);
         REQUIRE(chunk->body_nbytes < chunk->source_nbytes);
         REQUIRE(decode(made, room + chunk->body_offset, chunk->body_nbytes, out) == ZNL_OK);
@@ -355,7 +474,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_nbytes)
     check_table(in, in_nbytes);
     if (in_nbytes == 0) return 0;
     memset(&made, 0, sizeof made);
-    switch (next_u8(&from) % 4) {
+    const uint8_t first = next_u8(&from);
+    choose_kernels(first >> 2);
+    switch (first % 4) {
     case 0: decode_input(&from, &made, 0); break;
     case 1: decode_input(&from, &made, 1); break;
     case 2: round_trip_public(&from, &made); break;

@@ -1,22 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Damaged chunks and wrong calls: each gives a documented code, or the right values. */
+/* Damaged chunks and wrong calls: each gives a documented code, or the right values; the same at
+ * every level. */
+#include <limits.h>
+
 #include "chunks.h"
-#include "rans.h"
 
 static unsigned code_seen[16], unnoticed;
 
 /* --- damage ------------------------------------------------------------------------------------- */
 
-/* Decode damaged bytes: an error, or (rarely) the right values. */
+/* Decode damaged bytes: an error, or (rarely) the right values. At one level, `at` says which, or at
+ * all of them, which must agree. */
 static void decode_damaged(const znl_chunk *chunk, const uint8_t *body, size_t body_nbytes,
-                           const znl_table *tables, const char *damage, size_t at)
+                           const znl_table *tables, const char *damage, size_t at, int everywhere)
 {
-    int is_same;
-    const int64_t status =
-        decode_exactly(chunk, body, body_nbytes, tables, chunk->source, &is_same);
-    CHECK(status != 0 || is_same, "%s: %s %zu: wrong values", where, damage, at);
-    if (is_documented(status)) code_seen[-status]++;
-    unnoticed += status == 0;
+    int64_t first = 0;
+    const int start = (int)((at ^ at >> 3) % (unsigned)level_count);
+    for (int i = 0; i < (everywhere ? level_count : 1); i++) {
+        int is_same;
+        use_level((start + i) % level_count);
+        const int64_t status =
+            decode_exactly(chunk, body, body_nbytes, tables, chunk->source, &is_same);
+        CHECK(status != 0 || is_same, "%s: %s %zu: wrong values", where, damage, at);
+        if (i == 0) first = status;
+        CHECK(status == first, "%s: %s %zu: %lld, not %lld", where, damage, at, (long long)status,
+              (long long)first);
+    }
+    if (is_documented(first)) code_seen[-first]++;
+    unnoticed += first == 0;
+    use_level(ZNL_ISA_SCALAR);
+}
+
+/* The next bit to flip: all of the sections in front and some of the words; of the raw section and the
+ * tail, whose bits only the checksum looks at, few. */
+static size_t next_bit(const body_map *map, size_t bit)
+{
+    if (bit / 8 < map->words) return bit + 1;
+    return bit + (bit / 8 < map->raw ? 2 : 17);
 }
 
 static void damage_case(unsigned dtype, enum pattern pattern, size_t count, int is_joined,
@@ -28,15 +48,17 @@ static void damage_case(unsigned dtype, enum pattern pattern, size_t count, int 
     const znl_chunk *chunk = &made.chunk;
     CHECK(chunk->method == ZNL_METHOD_STATIC, "%s: nothing to damage", where);
     if (chunk->method == ZNL_METHOD_STATIC) {
+        const body_map map = map_body(chunk);
         find_tables(chunk, &wire, table_count, found);
         guarded body = guarded_new(chunk->body_nbytes + 9u, 0, 0);
         memcpy(body.bytes, body_of(chunk), chunk->body_nbytes);
         for (size_t nbytes = 0; nbytes <= chunk->body_nbytes + 9u; nbytes++)
             if (nbytes != chunk->body_nbytes)
-                decode_damaged(chunk, body.bytes, nbytes, found, "length", nbytes);
-        for (size_t bit = 0; bit < 8 * (size_t)chunk->body_nbytes; bit++) {
+                decode_damaged(chunk, body.bytes, nbytes, found, "length", nbytes, 0);
+        for (size_t bit = 0; bit < 8 * (size_t)chunk->body_nbytes; bit = next_bit(&map, bit)) {
             body.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-            decode_damaged(chunk, body.bytes, chunk->body_nbytes, found, "bit", bit);
+            decode_damaged(chunk, body.bytes, chunk->body_nbytes, found, "bit", bit,
+                           count >= ZNL_WIDE_LANES_MIN_VALUES && bit % 16 < 3);
             body.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
         CHECK(guarded_free(&body), "%s", where);
@@ -57,6 +79,9 @@ static void check_damage(void)
         damage_case(dtype, RUNS, 960, 1, 4);
     }
     damage_case(4, GAUSSIAN, 2048 + 33, 0, 5);
+    damage_case(1, WIDE, 2048 + 64, 0, 6);
+    damage_case(7, RUNS, 4096 + 5, 1, 7);
+    damage_case(10, GAUSSIAN, 3000, 0, 8);
     for (size_t i = 0; i < sizeof codes; i++)
         CHECK(code_seen[codes[i]], "no damage gave -%u", codes[i]);
 }
@@ -223,19 +248,25 @@ static void check_bare_states(void)
     chunk->table_count = 1;
     chunk->unit_shift = 0;
     chunk->tables[0] = SHAPE << 12 | BASE;
-    chunk->checksum = znl_xxh3_64(chunk->source, COUNT);
+    chunk->checksum = znl_xxh3_64_scalar(chunk->source, COUNT);
     for (uint32_t extra = 0; extra < 2; extra++) {
-        uint32_t states[64], no_patches[64];
-        uint8_t words[2 * COUNT], body[8 + 256 + 2 + 2 * COUNT] = {0};
-        size_t patch_count;
+        uint32_t no_patches[64];
+        uint8_t words[2 * COUNT + 128], body[8 + 256 + 2 + 2 * COUNT] = {0};
         int is_same;
-        for (unsigned lane = 0; lane < 64; lane++) states[lane] = 65536 + (lane == 63 ? extra : 0);
-        const int64_t coded =
-            znl_rans_encode_scalar(symbols, COUNT, 64, NULL, 0, &model, states,
-                                   words + sizeof words, COUNT, no_patches + 64, 64, &patch_count);
-        CHECK(coded > 0 && patch_count == 0, "%lld words, %zu patches", (long long)coded,
-              patch_count);
-        const size_t word_count = (size_t)coded, front = 8 + 256 + word_count % 2 * 2;
+        znl_encode_lanes lanes;
+        lanes.lane_count = 64;
+        for (unsigned lane = 0; lane < 64; lane++)
+            lanes.states[lane] = 65536 + (lane == 63 ? extra : 0);
+        lanes.words = words + sizeof words;
+        lanes.words_room = sizeof words / 2;
+        lanes.patches = no_patches + 64;
+        lanes.patches_room = 64;
+        const int coded = level_kernels[level].rans_encode(&lanes, &model, symbols, 0, COUNT / 64);
+        CHECK(coded == ZNL_OK && lanes.patches_room == 64, "%d, room for %zu patches", coded,
+              lanes.patches_room);
+        const uint32_t *states = lanes.states;
+        const size_t word_count = sizeof words / 2 - lanes.words_room;
+        const size_t front = 8 + 256 + word_count % 2 * 2;
         store_u32le(body, (uint32_t)word_count);
         for (unsigned lane = 0; lane < 64; lane++) store_u32le(body + 8 + 4 * lane, states[lane]);
         memcpy(body + front, words + sizeof words - 2 * word_count, 2 * word_count);
@@ -260,7 +291,7 @@ static void check_too_few(void)
     chunk->table_count = 1;
     chunk->unit_shift = 0;
     chunk->tables[0] = 0;
-    chunk->checksum = znl_xxh3_64(chunk->source, 63);
+    chunk->checksum = znl_xxh3_64_scalar(chunk->source, 63);
     for (unsigned lane = 0; lane < 8; lane++) store_u32le(body + 4 + 4 * lane, 65536);
     memcpy(body + 36, chunk->source, 63);
     const int64_t status =
@@ -298,50 +329,143 @@ static void check_absent_blocks(void)
     }
 }
 
+/* --- two chunks of one call ------------------------------------------------------------------- */
+
+/* Decode two chunks in one call; returns the status. */
+static int64_t decode_two(const subject *const subjects[2], int64_t status[2], int is_same[2])
+{
+    guarded bodies[2], out[2];
+    znl_chunk chunks[2];
+    znl_table tables[2 * ZNL_MAX_TABLES];
+    size_t table_count = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        const subject *s = subjects[i];
+        chunks[i] = s->made.chunk;
+        bodies[i] = guarded_copy(s->body.bytes, s->body.nbytes, i);
+        out[i] = guarded_new(chunks[i].source_nbytes, 0x5a, 0);
+        chunks[i].body = bodies[i].bytes;
+        chunks[i].body_nbytes = (uint32_t)bodies[i].nbytes;
+        chunks[i].source = out[i].bytes;
+        chunks[i].status = 77;
+        memcpy(tables + table_count, s->found, chunks[i].table_count * sizeof *tables);
+        table_count += chunks[i].table_count;
+    }
+    const int64_t result = znl_decode_chunks(&level_kernels[level], chunks, 2, tables, table_count,
+                                             decode_scratch.bytes, decode_scratch.nbytes);
+    for (unsigned i = 0; i < 2; i++) {
+        const znl_chunk *chunk = &subjects[i]->made.chunk;
+        status[i] = chunks[i].status;
+        is_same[i] = memcmp(out[i].bytes, chunk->source, chunk->source_nbytes) == 0;
+        CHECK(guarded_free(&out[i]), "%s: around output %u", where, i);
+        CHECK(guarded_free(&bodies[i]), "%s: around body %u", where, i);
+    }
+    return result;
+}
+
+/* A damaged chunk beside a good one, in both orders: the damaged one is blamed, with its own code. */
+static void check_pairs(void)
+{
+    static const struct {
+        unsigned dtype;
+        enum pattern pattern;
+        size_t count;
+    } kinds[][2] = {
+        {{4, GAUSSIAN, 4096 + 7}, {4, WIDE, 2048}},      {{7, GAUSSIAN, 8191}, {7, RUNS, 3000}},
+        {{10, SPARSE, 4096}, {10, GAUSSIAN, 2048 + 64}}, {{3, WIDE, 5000}, {3, WIDE, 5000}},
+        {{1, GAUSSIAN, 2100}, {1, GAUSSIAN, 700}},
+    };
+    uint64_t seed = 11;
+    for (unsigned k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        subject s[2];
+        int is_coded = 1;
+        for (unsigned i = 0; i < 2; i++)
+            is_coded &= new_subject(kinds[k][i].dtype, kinds[k][i].pattern, kinds[k][i].count,
+                                    3 * k + i, &s[i]);
+        CHECK(is_coded, "%s: raw", where);
+        if (!is_coded) return;
+        for (unsigned round = 0; round < 150; round++) {
+            const unsigned bad = round % 2; /* which of the two is damaged */
+            const size_t at =
+                random_below(&seed, (uint32_t)(round % 4 ? s[bad].map.raw : s[bad].body.nbytes));
+            const uint8_t flip = (uint8_t)(round ? 1 << random_below(&seed, 8) : 0);
+            const znl_chunk *chunk = &s[bad].made.chunk;
+            int same_alone, is_same[2];
+            int64_t status[2];
+            s[bad].body.bytes[at] ^= flip;
+            const int64_t alone = decode_exactly(chunk, s[bad].body.bytes, s[bad].body.nbytes,
+                                                 s[bad].found, chunk->source, &same_alone);
+            for (unsigned first = 0; first < 2; first++) {
+                const subject *const order[2] = {&s[first], &s[!first]};
+                const unsigned place = first == bad ? 0 : 1;
+                const int64_t result = decode_two(order, status, is_same);
+                CHECK(result == alone && status[place] == alone, "%s: byte %zu: %lld %lld", where,
+                      at, (long long)result, (long long)alone);
+                if (place == 1 || alone == ZNL_OK)
+                    CHECK(status[!place] == ZNL_OK && is_same[!place], "%s: the good one", where);
+                else
+                    CHECK(status[1] == 77, "%s: went on: %lld", where, (long long)status[1]);
+                if (alone == ZNL_OK) CHECK(is_same[place], "%s: byte %zu: wrong", where, at);
+            }
+            s[bad].body.bytes[at] ^= flip;
+        }
+        for (unsigned i = 0; i < 2; i++) free_subject(&s[i]);
+    }
+}
+
 /* --- calls that must fail ----------------------------------------------------------------------- */
+
+static void check_no_isa(void)
+{
+    static const int wrong[] = {-1, INT_MIN, 1000, INT_MAX};
+    guarded room = guarded_new(znl_kernels_nbytes(), 0xd1, 8);
+    znl_kernels *kernels = (znl_kernels *)(void *)room.bytes;
+    CHECK(room.nbytes == sizeof(znl_kernels), "%zu bytes", room.nbytes);
+    for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK(znl_kernels_init(kernels, wrong[i]) == ZNL_E_NO_ISA, "%d", wrong[i]);
+    CHECK(znl_kernels_init(kernels, znl_cpu_isa() + 1) == ZNL_E_NO_ISA, "one too many");
+    for (int i = 0; i < level_count; i++) CHECK(znl_kernels_init(kernels, i) == ZNL_OK, "%d", i);
+    CHECK(guarded_free(&room), "around the kernels");
+}
 
 static void check_bad_calls(void)
 {
+    const znl_kernels *kernels = &level_kernels[level];
     test_case made = new_case(4, GAUSSIAN, 1000, 0, 0, 1);
     znl_table wire, found[ZNL_MAX_TABLES];
     znl_chunk chunk = made.chunk;
     const size_t encode_nbytes = znl_encode_scratch_nbytes(1);
-#define ENCODE(isa, nbytes) znl_encode_chunks(isa, &chunk, 1, &wire, encode_scratch.bytes, nbytes)
-#define EXPECT_ENCODE(change, isa, nbytes, code)                                                   \
+#define ENCODE(nbytes) znl_encode_chunks(kernels, &chunk, 1, &wire, encode_scratch.bytes, nbytes)
+#define EXPECT_ENCODE(change, nbytes, code)                                                        \
     do {                                                                                           \
         chunk = made.chunk;                                                                        \
         change;                                                                                    \
-        const int64_t result = ENCODE(isa, nbytes);                                                \
+        const int64_t result = ENCODE(nbytes);                                                     \
         CHECK(result == (code), "%s: %lld", #change, (long long)result);                           \
     } while (0)
-    EXPECT_ENCODE((void)0, -1, encode_nbytes, ZNL_E_NO_ISA);
-    EXPECT_ENCODE((void)0, znl_cpu_isa() + 1, encode_nbytes, ZNL_E_NO_ISA);
-    EXPECT_ENCODE((void)0, 1000, encode_nbytes, ZNL_E_NO_ISA);
-    EXPECT_ENCODE((void)0, ZNL_ISA_SCALAR, encode_nbytes - 1, ZNL_E_NO_ROOM);
-    EXPECT_ENCODE((void)0, ZNL_ISA_SCALAR, 0, ZNL_E_NO_ROOM);
-    EXPECT_ENCODE(chunk.body_room--, ZNL_ISA_SCALAR, encode_nbytes, ZNL_E_NO_ROOM);
-    EXPECT_ENCODE(chunk.body_room = 0, ZNL_ISA_SCALAR, encode_nbytes, ZNL_E_NO_ROOM);
-    EXPECT_ENCODE(chunk.source_nbytes = 0, ZNL_ISA_SCALAR, encode_nbytes, ZNL_E_BAD_CALL);
+    EXPECT_ENCODE((void)0, encode_nbytes - 1, ZNL_E_NO_ROOM);
+    EXPECT_ENCODE((void)0, 0, ZNL_E_NO_ROOM);
+    EXPECT_ENCODE(chunk.body_room--, encode_nbytes, ZNL_E_NO_ROOM);
+    EXPECT_ENCODE(chunk.body_room = 0, encode_nbytes, ZNL_E_NO_ROOM);
+    EXPECT_ENCODE(chunk.source_nbytes = 0, encode_nbytes, ZNL_E_BAD_CALL);
     for (unsigned dtype = 0; dtype < 256; dtype++) {
         int is_modelled = 0;
         for (unsigned d = 0; d < MODELLED_DTYPE_COUNT; d++)
             is_modelled |= MODELLED_DTYPES[d] == dtype;
         if (!is_modelled)
-            EXPECT_ENCODE(chunk.dtype = (uint8_t)dtype, ZNL_ISA_SCALAR, encode_nbytes,
-                          ZNL_E_BAD_CALL);
+            EXPECT_ENCODE(chunk.dtype = (uint8_t)dtype, encode_nbytes, ZNL_E_BAD_CALL);
     }
-    CHECK(znl_encode_chunks(ZNL_ISA_SCALAR, NULL, 0, NULL, encode_scratch.bytes,
+    CHECK(znl_encode_chunks(kernels, NULL, 0, NULL, encode_scratch.bytes,
                             znl_encode_scratch_nbytes(0)) == 0,
           "no chunks");
     znl_chunk two[2] = {made.chunk, made.chunk};
     znl_table two_tables[2];
     two[1].dtype = 3;
-    CHECK(znl_encode_chunks(ZNL_ISA_SCALAR, two, 2, two_tables, encode_scratch.bytes,
+    CHECK(znl_encode_chunks(kernels, two, 2, two_tables, encode_scratch.bytes,
                             znl_encode_scratch_nbytes(2)) == ZNL_E_BAD_CALL,
           "two dtypes");
 
     chunk = made.chunk;
-    const int64_t table_count = ENCODE(ZNL_ISA_SCALAR, encode_nbytes);
+    const int64_t table_count = ENCODE(encode_nbytes);
     CHECK(chunk.method == ZNL_METHOD_STATIC && chunk.table_count == 1, "%u", chunk.method);
     find_tables(&chunk, &wire, table_count, found);
     guarded out = guarded_new(chunk.source_nbytes, 0, 0);
@@ -350,23 +474,19 @@ static void check_bad_calls(void)
     good.body += chunk.body_offset;
     znl_table tables[ZNL_MAX_TABLES];
     const size_t decode_nbytes = znl_decode_scratch_nbytes();
-#define EXPECT_DECODE_WITH(change, isa, count, nbytes, code)                                       \
+#define EXPECT_DECODE_WITH(change, count, nbytes, code)                                            \
     do {                                                                                           \
         chunk = good;                                                                              \
         memcpy(tables, found, sizeof tables);                                                      \
         change;                                                                                    \
         const int64_t result =                                                                     \
-            znl_decode_chunks(isa, &chunk, 1, tables, count, decode_scratch.bytes, nbytes);        \
+            znl_decode_chunks(kernels, &chunk, 1, tables, count, decode_scratch.bytes, nbytes);    \
         CHECK(result == (code), "%s: %lld", #change, (long long)result);                           \
     } while (0)
-#define EXPECT_DECODE(change, code)                                                                \
-    EXPECT_DECODE_WITH(change, ZNL_ISA_SCALAR, ZNL_MAX_TABLES, decode_nbytes, code)
+#define EXPECT_DECODE(change, code) EXPECT_DECODE_WITH(change, ZNL_MAX_TABLES, decode_nbytes, code)
     EXPECT_DECODE((void)0, ZNL_OK);
-    EXPECT_DECODE_WITH((void)0, -1, 1, decode_nbytes, ZNL_E_NO_ISA);
-    EXPECT_DECODE_WITH((void)0, znl_cpu_isa() + 1, 1, decode_nbytes, ZNL_E_NO_ISA);
-    EXPECT_DECODE_WITH((void)0, ZNL_ISA_SCALAR, 1, decode_nbytes - 1, ZNL_E_NO_ROOM);
-    CHECK(znl_decode_chunks(ZNL_ISA_SCALAR, &good, 1, found, 0, decode_scratch.bytes,
-                            decode_nbytes) < 0,
+    EXPECT_DECODE_WITH((void)0, 1, decode_nbytes - 1, ZNL_E_NO_ROOM);
+    CHECK(znl_decode_chunks(kernels, &good, 1, found, 0, decode_scratch.bytes, decode_nbytes) < 0,
           "a table is missing");
     EXPECT_DECODE(chunk.source_nbytes = 0, ZNL_E_BAD_VALUE);
     EXPECT_DECODE(chunk.source_nbytes = ZNL_MAX_CHUNK_NBYTES + 1, ZNL_E_BAD_VALUE);
@@ -415,12 +535,19 @@ static void check_bad_calls(void)
 
 int main(void)
 {
+    new_levels();
     new_scratch();
-    check_bad_calls();
-    check_musts();
-    check_bare_states();
-    check_too_few();
-    check_absent_blocks();
+    check_no_isa();
+    for (int i = 0; i < level_count; i++) {
+        use_level(i);
+        check_bad_calls();
+        check_musts();
+        check_bare_states();
+        check_too_few();
+        check_absent_blocks();
+        check_pairs();
+    }
+    use_level(ZNL_ISA_SCALAR);
     check_damage();
     free_scratch();
     printf("%u damages gave the same values\n", unnoticed);

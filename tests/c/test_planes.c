@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Planes against docs/format.md sections 5.1 and 5.4 word for word, for every number of blocks. */
-#include "errors.h"
-#include "planes.h"
+/* Planes of every level against docs/format.md sections 5.1 and 5.4 word for word, for every number
+ * of blocks. */
+#include "levels.h"
 #include "values.h"
 
 enum { MAX_BLOCKS = 33, MAX_RAW_NBYTES = MAX_BLOCKS * 64 * 8 };
@@ -82,22 +82,28 @@ static void check_planes(unsigned dtype, size_t blocks, enum pattern pattern)
           blocks, znl_raw_nbytes(layout, blocks), raw_nbytes);
     guarded raw = guarded_new(raw_nbytes, 0xee, 3), symbols = guarded_new(2 * 64 * blocks, 0xee, 0);
     uint16_t *values = (uint16_t *)(void *)symbols.bytes;
-    znl_split_scalar(layout, in.bytes, blocks, values, raw.bytes);
+    const size_t plane_nbytes = 64 * blocks, width = ROWS[dtype].width;
+    uint8_t *bits = raw.bytes + ROWS[dtype].byte_planes * plane_nbytes;
+    for (size_t first = 0; first < blocks; first += 8)
+        level_kernels[level].split(layout, in.bytes + 64 * first * width,
+                                   blocks - first < 8 ? blocks - first : 8, values + 64 * first,
+                                   raw.bytes + 64 * first, plane_nbytes,
+                                   bits + 8 * first * ROWS[dtype].low_bits);
     CHECK(memcmp(values, expected.symbols, 128 * blocks) == 0, "dtype %u, %zu blocks", dtype,
           blocks);
     CHECK(memcmp(raw.bytes, expected_raw, raw_nbytes) == 0, "dtype %u, %zu blocks", dtype, blocks);
-    /* In one piece, and in two that meet at each superblock. */
-    const size_t plane_nbytes = 64 * blocks;
-    for (size_t first = 0; first < blocks; first += 8) {
-        const uint8_t *bits = raw.bytes + ROWS[dtype].byte_planes * plane_nbytes;
-        memset(out.bytes, 0x77, nbytes);
-        int status =
-            znl_merge_scalar(layout, values, raw.bytes, plane_nbytes, 0, first, bits, out.bytes);
-        status |= znl_merge_scalar(layout, values + 64 * first, raw.bytes, plane_nbytes, first,
-                                   blocks - first, bits + first * 8 * ROWS[dtype].low_bits,
-                                   out.bytes + first * 64 * ROWS[dtype].width);
-        CHECK(status == ZNL_OK && memcmp(in.bytes, out.bytes, nbytes) == 0,
-              "dtype %u, %zu blocks, cut at %zu", dtype, blocks, first);
+    /* The last superblock first: each is merged by itself. */
+    memset(out.bytes, 0x77, nbytes);
+    for (size_t first = (blocks + 7) / 8 * 8; first > 0;) {
+        first -= 8;
+        const int status = level_kernels[level].merge(
+            layout, values + 64 * first, raw.bytes + 64 * first, plane_nbytes,
+            blocks - first < 8 ? blocks - first : 8, bits + 8 * first * ROWS[dtype].low_bits,
+            out.bytes + 64 * first * width);
+        CHECK(status == ZNL_OK, "dtype %u, %zu blocks, from %zu: %d", dtype, blocks, first, status);
+        CHECK(memcmp(in.bytes + 64 * first * width, out.bytes + 64 * first * width,
+                     nbytes - 64 * first * width) == 0,
+              "dtype %u, %zu blocks, from %zu", dtype, blocks, first);
     }
     CHECK(guarded_free(&in) && guarded_free(&out) && guarded_free(&raw) && guarded_free(&symbols),
           "dtype %u, %zu blocks: around a buffer", dtype, blocks);
@@ -123,14 +129,14 @@ static void check_histogram(unsigned dtype, size_t count, size_t step)
             counts[expected.symbols[i]]++;
             counted++;
         }
-    const size_t found_count =
-        znl_histogram_scalar(layout, in.bytes, count, step, (uint32_t *)(void *)found.bytes);
+    const size_t found_count = level_kernels[level].histogram(layout, in.bytes, count, step,
+                                                              (uint32_t *)(void *)found.bytes);
     CHECK(found_count == counted && memcmp(found.bytes, counts, found.nbytes) == 0,
           "dtype %u, %zu values, step %zu", dtype, count, step);
     CHECK(guarded_free(&in) && guarded_free(&found), "dtype %u: around a buffer", dtype);
 }
 
-int main(void)
+static void check_level(void)
 {
     for (unsigned d = 0; d < MODELLED_DTYPE_COUNT; d++) {
         const unsigned dtype = MODELLED_DTYPES[d];
@@ -140,6 +146,15 @@ int main(void)
         }
         for (size_t count = 1; count <= MAX_BLOCKS * 64; count += count < 70 ? 1 : 97)
             for (size_t step = 1; step <= 16; step += 5) check_histogram(dtype, count, step);
+    }
+}
+
+int main(void)
+{
+    new_levels();
+    for (int i = 0; i < level_count; i++) {
+        use_level(i);
+        check_level();
     }
     return check_result();
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Encoding and decoding run on a 64 KiB stack, and the stack that they really use is printed.
+/* Encoding and decoding, at every level, run on a 64 KiB stack, and the stack that they really use is
+ * printed.
  *
  * The thread's stack is filled with a pattern first; how far down the pattern is gone afterwards is
  * what the calls used, with the thread's own start and its thread-local storage (printed, too), and ASan's red zones.
@@ -8,10 +9,8 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "check.h"
-#include "errors.h"
+#include "levels.h"
 #include "values.h"
-#include "zipnn_like.h"
 
 enum {
     PAGE_NBYTES = 65536, /* a multiple of the page size everywhere */
@@ -22,27 +21,30 @@ enum {
 
 typedef struct {
     unsigned dtype; /* 0: do nothing, to see what a thread takes itself */
-    guarded source, body, out, encode_scratch, decode_scratch;
+    guarded source, body, out[2], encode_scratch, decode_scratch;
     int64_t encoded, decoded;
-    znl_chunk chunk;
+    znl_chunk chunks[2]; /* the same one twice: two are decoded side by side where that is faster */
 } task;
 
 static void *run_task(void *argument)
 {
     task *todo = argument;
     if (todo->dtype == 0) return NULL;
+    const znl_kernels *kernels = &level_kernels[level];
     znl_table table;
-    znl_chunk *chunk = &todo->chunk;
-    todo->encoded = znl_encode_chunks(ZNL_ISA_SCALAR, chunk, 1, &table, todo->encode_scratch.bytes,
+    znl_chunk *chunk = &todo->chunks[0];
+    todo->encoded = znl_encode_chunks(kernels, chunk, 1, &table, todo->encode_scratch.bytes,
                                       todo->encode_scratch.nbytes);
-    chunk->source = todo->out.bytes;
     if (chunk->method == ZNL_METHOD_RAW) {
         chunk->body = todo->source.bytes;
         chunk->body_nbytes = chunk->source_nbytes;
     }
     chunk->body += chunk->body_offset;
-    znl_table tables[ZNL_MAX_TABLES] = {table, table, table, table, table, table, table, table};
-    todo->decoded = znl_decode_chunks(ZNL_ISA_SCALAR, chunk, 1, tables, ZNL_MAX_TABLES,
+    todo->chunks[1] = *chunk;
+    for (unsigned i = 0; i < 2; i++) todo->chunks[i].source = todo->out[i].bytes;
+    znl_table tables[2 * ZNL_MAX_TABLES];
+    for (unsigned t = 0; t < 2 * ZNL_MAX_TABLES; t++) tables[t] = table;
+    todo->decoded = znl_decode_chunks(kernels, todo->chunks, 2, tables, 2 * ZNL_MAX_TABLES,
                                       todo->decode_scratch.bytes, todo->decode_scratch.nbytes);
     return NULL;
 }
@@ -73,43 +75,54 @@ static size_t run_on_small_stack(task *todo)
     return STACK_NBYTES - untouched;
 }
 
+/* Returns the bytes of stack that encoding and decoding one chunk of a dtype took. */
+static size_t check_dtype(task *todo, unsigned dtype, int is_joined)
+{
+    const size_t count = is_joined ? VALUE_COUNT : 131072, nbytes = count * dtype_width(dtype);
+    todo->source = guarded_new(nbytes, 0, 0);
+    todo->body = guarded_new(nbytes + ZNL_BODY_SLACK_NBYTES, 0, 0);
+    for (unsigned i = 0; i < 2; i++) todo->out[i] = guarded_new(nbytes, 0, 0);
+    make_values(dtype, is_joined ? RUNS : WIDE, dtype, todo->source.bytes, count);
+    todo->dtype = dtype;
+    memset(todo->chunks, 0, sizeof todo->chunks);
+    todo->chunks[0].source = todo->source.bytes;
+    todo->chunks[0].source_nbytes = (uint32_t)nbytes;
+    todo->chunks[0].body = todo->body.bytes;
+    todo->chunks[0].body_room = (uint32_t)todo->body.nbytes;
+    todo->chunks[0].dtype = (uint8_t)dtype;
+    todo->chunks[0].is_joined = (uint8_t)is_joined;
+    const size_t used = run_on_small_stack(todo);
+    CHECK(todo->encoded >= 0 && todo->decoded == 0, "dtype %u: %lld %lld", dtype,
+          (long long)todo->encoded, (long long)todo->decoded);
+    CHECK(todo->chunks[0].method == ZNL_METHOD_STATIC, "dtype %u: method %u", dtype,
+          todo->chunks[0].method);
+    for (unsigned i = 0; i < 2; i++)
+        CHECK(memcmp(todo->source.bytes, todo->out[i].bytes, nbytes) == 0, "dtype %u", dtype);
+    CHECK(guarded_free(&todo->source) && guarded_free(&todo->body) && guarded_free(&todo->out[0]) &&
+              guarded_free(&todo->out[1]),
+          "dtype %u", dtype);
+    return used;
+}
+
 int main(void)
 {
     task todo;
-    size_t most = 0;
     memset(&todo, 0, sizeof todo);
+    new_levels();
     const size_t empty = run_on_small_stack(&todo);
     todo.encode_scratch = guarded_new(znl_encode_scratch_nbytes(1), 0, 0);
     todo.decode_scratch = guarded_new(znl_decode_scratch_nbytes(), 0, 0);
-    for (unsigned d = 0; d < MODELLED_DTYPE_COUNT; d++)
-        for (int is_joined = 0; is_joined < 2; is_joined++) {
-            const unsigned dtype = MODELLED_DTYPES[d];
-            const size_t count = is_joined ? VALUE_COUNT : 131072,
-                         nbytes = count * dtype_width(dtype);
-            todo.source = guarded_new(nbytes, 0, 0);
-            todo.body = guarded_new(nbytes + ZNL_BODY_SLACK_NBYTES, 0, 0);
-            todo.out = guarded_new(nbytes, 0, 0);
-            make_values(dtype, is_joined ? RUNS : WIDE, d, todo.source.bytes, count);
-            todo.dtype = dtype;
-            memset(&todo.chunk, 0, sizeof todo.chunk);
-            todo.chunk.source = todo.source.bytes;
-            todo.chunk.source_nbytes = (uint32_t)nbytes;
-            todo.chunk.body = todo.body.bytes;
-            todo.chunk.body_room = (uint32_t)todo.body.nbytes;
-            todo.chunk.dtype = (uint8_t)dtype;
-            todo.chunk.is_joined = (uint8_t)is_joined;
-            const size_t used = run_on_small_stack(&todo);
-            CHECK(todo.encoded >= 0 && todo.decoded == 0, "dtype %u: %lld %lld", dtype,
-                  (long long)todo.encoded, (long long)todo.decoded);
-            CHECK(todo.chunk.method == ZNL_METHOD_STATIC, "dtype %u: method %u", dtype,
-                  todo.chunk.method);
-            CHECK(memcmp(todo.source.bytes, todo.out.bytes, nbytes) == 0, "dtype %u", dtype);
-            CHECK(guarded_free(&todo.source) && guarded_free(&todo.body) && guarded_free(&todo.out),
-                  "dtype %u", dtype);
-            if (used > most) most = used;
-        }
+    for (int i = 0; i < level_count; i++) {
+        size_t most = 0;
+        use_level(i);
+        for (unsigned d = 0; d < MODELLED_DTYPE_COUNT; d++)
+            for (int is_joined = 0; is_joined < 2; is_joined++) {
+                const size_t used = check_dtype(&todo, MODELLED_DTYPES[d], is_joined);
+                if (used > most) most = used;
+            }
+        printf("%s: stack: %zu of %d bytes, %zu of them by a thread that does nothing\n",
+               check_context, most, (int)STACK_NBYTES, empty);
+    }
     CHECK(guarded_free(&todo.encode_scratch) && guarded_free(&todo.decode_scratch), "scratch");
-    printf("stack: %zu of %d bytes, %zu of them by a thread that does nothing\n", most,
-           (int)STACK_NBYTES, empty);
     return check_result();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chunks of every dtype, size and pattern come back as they were, alone and together; what is
- * written depends on nothing but the values. Prints the parameters of what fails. */
+/* Chunks of every dtype, size and pattern come back as they were, alone and together, at every level;
+ * what is written depends on nothing but the values. Prints the parameters of what fails. */
 #include "chunks.h"
 #include "static_body.h"
 
@@ -60,6 +60,39 @@ static void check_decodes(const znl_chunk *chunk, const znl_table *tables, int64
           "%s", where);
 }
 
+/* What was encoded, and where; without what is in memory beside it. */
+static int same_chunk(const znl_chunk *a, const znl_chunk *b)
+{
+    if (a->method != b->method || a->table_count != b->table_count ||
+        a->unit_shift != b->unit_shift || a->body_nbytes != b->body_nbytes ||
+        a->body_offset != b->body_offset || a->checksum != b->checksum)
+        return 0;
+    for (unsigned t = 0; t < a->table_count; t++)
+        if (a->tables[t] != b->tables[t]) return 0;
+    return memcmp(a->body + a->body_offset, b->body + b->body_offset, a->body_nbytes) == 0;
+}
+
+/* The chunk encoded at another level: the same fields, body and tables. */
+static void check_encodes_same(const znl_chunk *expected, const znl_table *expected_tables,
+                               int64_t expected_count, uint8_t fill)
+{
+    guarded body = guarded_new(expected->body_room, fill, fill % 16);
+    guarded tables = guarded_new(sizeof(znl_table), 0, 0);
+    znl_table *wire = (znl_table *)(void *)tables.bytes;
+    znl_chunk chunk = *expected;
+    chunk.body = body.bytes;
+    chunk.method = chunk.table_count = chunk.unit_shift = 99;
+    const int64_t count = encode(&chunk, 1, wire, (uint8_t)~fill);
+    CHECK(same_chunk(expected, &chunk), "%s: other bytes", where);
+    CHECK(count == expected_count, "%s: %lld tables", where, (long long)count);
+    if (count == 1)
+        CHECK(wire->name == expected_tables->name && wire->nbytes == expected_tables->nbytes &&
+                  memcmp(wire->bytes, expected_tables->bytes, wire->nbytes) == 0,
+              "%s: another table", where);
+    CHECK(guarded_free(&body), "%s: around the encoder's body", where);
+    CHECK(guarded_free(&tables), "%s: around the encoder's tables", where);
+}
+
 static void round_trip(unsigned dtype, enum pattern pattern, size_t count, size_t extra_nbytes,
                        int is_joined, uint64_t seed)
 {
@@ -68,9 +101,17 @@ static void round_trip(unsigned dtype, enum pattern pattern, size_t count, size_
     guarded tables = guarded_new(sizeof(znl_table), 0, 0);
     znl_table *wire = (znl_table *)(void *)tables.bytes;
     const int64_t table_count = encode(&made.chunk, 1, wire, (uint8_t)seed);
+    check_decodes(&made.chunk, wire, table_count);
+    for (int i = 1; i < level_count; i++) {
+        /* Small ones are coded by the portable loops: one level each, in turn, will do. */
+        if (count < 640 && (size_t)i != 1 + count % 3) continue;
+        use_level(i);
+        check_encodes_same(&made.chunk, wire, table_count, (uint8_t)seed);
+        check_decodes(&made.chunk, wire, table_count);
+    }
+    use_level(ZNL_ISA_SCALAR);
     CHECK(memcmp(source_before.bytes, made.source.bytes, made.source.nbytes) == 0,
           "%s: the encoder wrote to the source", where);
-    check_decodes(&made.chunk, wire, table_count);
     CHECK(guarded_free(&tables), "%s: around the encoder's tables", where);
     CHECK(guarded_free(&source_before), "%s", where);
     free_case(&made);
@@ -114,15 +155,50 @@ static void check_reached(void)
 
 /* --- several chunks, several tables ------------------------------------------------------------- */
 
-static int same_chunk(const znl_chunk *a, const znl_chunk *b)
+/* All in one decoding call, the tables of all chunks one after another; decoded into the sources of
+ * `targets`. */
+static void check_one_call(const znl_chunk *chunks, const znl_table *tables, int64_t table_count,
+                           const test_case *targets)
 {
-    if (a->method != b->method || a->table_count != b->table_count ||
-        a->unit_shift != b->unit_shift || a->body_nbytes != b->body_nbytes ||
-        a->body_offset != b->body_offset || a->checksum != b->checksum)
-        return 0;
-    for (unsigned t = 0; t < a->table_count; t++)
-        if (a->tables[t] != b->tables[t]) return 0;
-    return memcmp(a->body + a->body_offset, b->body + b->body_offset, a->body_nbytes) == 0;
+    const znl_kernels *kernels = &level_kernels[level];
+    znl_table found[MAX_CHUNKS * ZNL_MAX_TABLES];
+    znl_chunk decoded[MAX_CHUNKS];
+    size_t found_count = 0;
+    for (unsigned i = 0; i < MAX_CHUNKS; i++) {
+        znl_table own[ZNL_MAX_TABLES];
+        find_tables(&chunks[i], tables, table_count, own);
+        memcpy(found + found_count, own, chunks[i].table_count * sizeof *own);
+        found_count += chunks[i].table_count;
+        decoded[i] = chunks[i];
+        decoded[i].source = targets[i].source.bytes;
+        decoded[i].body = chunks[i].method == ZNL_METHOD_RAW
+                              ? chunks[i].source
+                              : chunks[i].body + chunks[i].body_offset;
+        decoded[i].body_nbytes = (uint32_t)body_nbytes_of(&chunks[i]);
+        decoded[i].status = 77;
+        memset(decoded[i].source, 0xdd, decoded[i].source_nbytes);
+    }
+    int64_t status = znl_decode_chunks(kernels, decoded, MAX_CHUNKS, found, found_count,
+                                       decode_scratch.bytes, decode_scratch.nbytes);
+    CHECK(status == 0, "%s: %lld", where, (long long)status);
+    for (unsigned i = 0; i < MAX_CHUNKS; i++)
+        CHECK(decoded[i].status == 0 &&
+                  memcmp(decoded[i].source, chunks[i].source, decoded[i].source_nbytes) == 0,
+              "%s: chunk %u", where, i);
+    /* The first failure stops the call, whichever of a pair it is. */
+    for (unsigned bad = 2; bad < 4; bad++) {
+        decoded[bad].checksum ^= 1;
+        for (unsigned i = 0; i < MAX_CHUNKS; i++) decoded[i].status = 77;
+        memset(decoded[bad + 2].source, 0xdd, decoded[bad + 2].source_nbytes);
+        status = znl_decode_chunks(kernels, decoded, MAX_CHUNKS, found, found_count,
+                                   decode_scratch.bytes, decode_scratch.nbytes);
+        CHECK(status == ZNL_E_CHECKSUM && decoded[bad - 1].status == 0 &&
+                  decoded[bad].status == ZNL_E_CHECKSUM && decoded[bad + 1].status == 77,
+              "%s: %lld", where, (long long)status);
+        CHECK(decoded[bad + 2].status == 77 && decoded[bad + 2].source[0] == 0xdd, "%s: went on",
+              where);
+        decoded[bad].checksum ^= 1;
+    }
 }
 
 static void check_many_chunks(void)
@@ -171,40 +247,11 @@ static void check_many_chunks(void)
                 CHECK(chunks[0][5].table_count > 1, "%s: one table for runs", where);
                 CHECK(chunks[0][6].table_count > 1, "%s: one table for joined runs", where);
             }
-            /* All in one decoding call, the tables of all chunks one after another. */
-            znl_table found[MAX_CHUNKS * ZNL_MAX_TABLES];
-            znl_chunk decoded[MAX_CHUNKS];
-            size_t found_count = 0;
-            for (unsigned i = 0; i < MAX_CHUNKS; i++) {
-                znl_table own[ZNL_MAX_TABLES];
-                find_tables(&chunks[0][i], tables[0], table_count[0], own);
-                memcpy(found + found_count, own, chunks[0][i].table_count * sizeof *own);
-                found_count += chunks[0][i].table_count;
-                decoded[i] = chunks[0][i];
-                decoded[i].source = cases[1][i].source.bytes;
-                decoded[i].body = chunks[0][i].method == ZNL_METHOD_RAW
-                                      ? chunks[0][i].source
-                                      : chunks[0][i].body + chunks[0][i].body_offset;
-                decoded[i].body_nbytes = (uint32_t)body_nbytes_of(&chunks[0][i]);
-                memset(decoded[i].source, 0xdd, decoded[i].source_nbytes);
+            for (int i = 0; i < level_count; i++) {
+                use_level(i);
+                check_one_call(chunks[0], tables[0], table_count[0], cases[1]);
             }
-            int64_t status =
-                znl_decode_chunks(ZNL_ISA_SCALAR, decoded, MAX_CHUNKS, found, found_count,
-                                  decode_scratch.bytes, decode_scratch.nbytes);
-            CHECK(status == 0, "%s: %lld", where, (long long)status);
-            for (unsigned i = 0; i < MAX_CHUNKS; i++)
-                CHECK(memcmp(decoded[i].source, chunks[0][i].source, decoded[i].source_nbytes) == 0,
-                      "%s: chunk %u", where, i);
-            /* The first failure stops the call. */
-            decoded[3].checksum ^= 1;
-            for (unsigned i = 0; i < MAX_CHUNKS; i++) decoded[i].status = 77;
-            memset(decoded[4].source, 0xdd, decoded[4].source_nbytes);
-            status = znl_decode_chunks(ZNL_ISA_SCALAR, decoded, MAX_CHUNKS, found, found_count,
-                                       decode_scratch.bytes, decode_scratch.nbytes);
-            CHECK(status == ZNL_E_CHECKSUM && decoded[2].status == 0 &&
-                      decoded[3].status == ZNL_E_CHECKSUM,
-                  "%s: %lld", where, (long long)status);
-            CHECK(decoded[4].status == 77 && decoded[4].source[0] == 0xdd, "%s: went on", where);
+            use_level(ZNL_ISA_SCALAR);
             for (unsigned run = 0; run < 2; run++)
                 for (unsigned i = 0; i < MAX_CHUNKS; i++) free_case(&cases[run][i]);
         }
@@ -220,19 +267,18 @@ static void check_inner_encoder(unsigned dtype, unsigned table_count, unsigned u
     static znl_static_encode_scratch scratch;
     static uint32_t counts[ZNL_MAX_SYMBOL_VALUES];
     const znl_layout *layout = znl_layout_of(dtype);
-    znl_kernels kernels;
+    const znl_kernels *kernels = &level_kernels[level];
     znl_freq_table tables[ZNL_MAX_TABLES];
     znl_table wire[ZNL_MAX_TABLES];
     uint64_t seed = dtype + 16 * table_count + 256 * unit_shift + count;
     test_case made = new_case(dtype, WIDE, count, 0, 0, seed);
     znl_chunk *chunk = &made.chunk;
-    CHECK(znl_kernels_init(&kernels, ZNL_ISA_SCALAR) == ZNL_OK, "%s", where);
     chunk->method = ZNL_METHOD_STATIC;
     chunk->table_count = (uint8_t)table_count;
     chunk->unit_shift = (uint8_t)unit_shift;
-    chunk->checksum = znl_xxh3_64(chunk->source, chunk->source_nbytes);
+    chunk->checksum = znl_xxh3_64_scalar(chunk->source, chunk->source_nbytes);
     chunk->status = ZNL_OK;
-    kernels.histogram(layout, chunk->source, count, 1, counts);
+    kernels->histogram(layout, chunk->source, count, 1, counts);
     for (unsigned t = 0; t < table_count; t++) {
         memset(&wire[t], 0, sizeof wire[t]);
         /* Tables that differ a little, all good for the values. */
@@ -251,18 +297,37 @@ static void check_inner_encoder(unsigned dtype, unsigned table_count, unsigned u
     const size_t units = table_count > 1 ? znl_unit_count(count / 64 * 64, unit_shift) : 0;
     for (size_t u = 0; u < units; u++)
         scratch.classes[u] = (uint8_t)random_below(&seed, table_count);
-    znl_static_split(&kernels, layout, chunk, &scratch);
-    const int status = znl_static_encode(&kernels, layout, tables, chunk, &scratch);
+    znl_static_split(kernels, layout, chunk, &scratch);
+    const int status = znl_static_encode(kernels, layout, tables, chunk, &scratch);
     CHECK(status == ZNL_OK || status == ZNL_E_NO_ROOM, "%s: %d", where, status);
-    if (status == ZNL_OK) {
+    if (status == ZNL_OK) check_fields(chunk);
+    inner_count += status == ZNL_OK;
+    guarded other_body = guarded_new(made.body.nbytes, 0x44, 1);
+    for (int i = 0; i < level_count; i++) {
         int is_same;
+        znl_chunk other = *chunk;
+        kernels = use_level(i);
+        if (i != ZNL_ISA_SCALAR) {
+            other.body = other_body.bytes;
+            other.body_offset = other.body_nbytes = 0;
+            memset(scratch.symbols, i, sizeof scratch.symbols / 16);
+            memset(scratch.models, i, sizeof scratch.models);
+            znl_static_split(kernels, layout, &other, &scratch);
+            const int again = znl_static_encode(kernels, layout, tables, &other, &scratch);
+            CHECK(again == status, "%s: %u tables, shift %u: %d, not %d", where, table_count,
+                  unit_shift, again, status);
+            if (again == ZNL_OK && status == ZNL_OK)
+                CHECK(same_chunk(chunk, &other), "%s: %u tables, shift %u: other bytes", where,
+                      table_count, unit_shift);
+        }
+        if (status != ZNL_OK) continue;
         const int64_t decoded = decode_exactly(chunk, body_of(chunk), chunk->body_nbytes, wire,
                                                chunk->source, &is_same);
-        check_fields(chunk);
         CHECK(decoded == 0 && is_same, "%s: %u tables, shift %u: %lld", where, table_count,
               unit_shift, (long long)decoded);
-        inner_count++;
     }
+    use_level(ZNL_ISA_SCALAR);
+    CHECK(guarded_free(&other_body), "%s: around the other body", where);
     free_case(&made);
 }
 
@@ -280,6 +345,7 @@ static void check_inner_encoders(void)
 
 int main(void)
 {
+    new_levels();
     new_scratch();
     check_round_trips();
     check_many_chunks();

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Speed of compress and decompress by instruction set and dtype, as a ratio to memcpy.
+
+python benchmarks/kernels.py [--mib 4 256] [--isa avx2 ...] [--dtype BF16 ...] [--out FILE.json]
+
+One thread, level `fast`, checksum on, into a warm buffer; every round runs memcpy and both ways of
+every instruction set in turn, and the medians of the rounds are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import zipnn_like as znl
+from benchmarks.sizes import machine
+from zipnn_like import dtypes, native
+
+ROUNDS = 7
+DTYPES = ("BF16", "F16", "F32", "F8_E4M3", "I8")
+
+
+def gaussian(dtype: str, nbytes: int) -> bytes:
+    """Values as trained weights have them: normal, a scale for each of many rows."""
+    rng = np.random.default_rng(20240229)
+    count = 8 * nbytes // dtypes.BY_NAME[dtype].bits
+    scales = np.repeat(np.exp2(rng.uniform(-6, -4, count // 1024 + 1)), 1024)[:count]
+    values = (rng.standard_normal(count, np.float32) * scales).astype(np.float32)
+    if dtype == "I8":
+        whole: bytes = np.clip(np.rint(values * 800), -127, 127).astype(np.int8).tobytes()
+        return whole
+    if dtype.startswith("F8"):
+        values *= 64
+    packed: bytes = values.astype(dtypes.numpy_dtype(dtypes.BY_NAME[dtype])).tobytes()
+    return packed
+
+
+def _seconds(run: Callable[[], Any], repeats: int) -> float:
+    """Seconds of `repeats` calls."""
+    begun = time.perf_counter()
+    for _ in range(repeats):
+        run()
+    return time.perf_counter() - begun
+
+
+def measure(dtype: str, nbytes: int, isas: list[str]) -> list[dict[str, Any]]:
+    """One row for each instruction set: GB/s and ratios to memcpy."""
+    source = gaussian(dtype, nbytes)
+    wire = znl.compress(source, dtype=dtype, level="fast", threads=1)
+    room, copy = bytearray(len(source)), np.empty(len(source), np.uint8)
+    view = np.frombuffer(source, np.uint8)
+    seconds: dict[str, list[float]] = {}
+
+    def note(name: str, taken: float) -> None:
+        seconds.setdefault(name, []).append(taken)
+
+    repeats = max(1, (64 << 20) // nbytes)
+    for _ in range(ROUNDS):
+        for isa in isas:
+            native.use(isa)
+            note("memcpy", _seconds(lambda: np.copyto(copy, view), repeats))
+            note(f"{isa} in", _seconds(lambda: _compress(source, dtype), repeats))
+            note(f"{isa} out", _seconds(lambda: _decompress(wire, room), repeats))
+    if bytes(room) != source:
+        raise SystemExit(f"{dtype}: the round trip gives other bytes")
+    median = {name: statistics.median(taken) / repeats for name, taken in seconds.items()}
+    return [
+        {
+            "dtype": dtype,
+            "mib": nbytes >> 20,
+            "isa": isa,
+            "stored": len(wire) / len(source),
+            "memcpy_gbs": len(source) / median["memcpy"] / 1e9,
+            "compress_gbs": len(source) / median[f"{isa} in"] / 1e9,
+            "decompress_gbs": len(source) / median[f"{isa} out"] / 1e9,
+            "compress_ratio": median["memcpy"] / median[f"{isa} in"],
+            "decompress_ratio": median["memcpy"] / median[f"{isa} out"],
+        }
+        for isa in isas
+    ]
+
+
+def _compress(source: bytes, dtype: str) -> bytes:
+    return znl.compress(source, dtype=dtype, level="fast", threads=1)
+
+
+def _decompress(wire: bytes, room: bytearray) -> None:
+    znl.decompress(wire, out=room, threads=1)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as Markdown."""
+    lines = [
+        "| dtype | MiB | isa | stored | memcpy GB/s | in GB/s | x memcpy | out GB/s | x memcpy |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {r['dtype']} | {r['mib']} | {r['isa']} | {100 * r['stored']:.2f} % "
+        f"| {r['memcpy_gbs']:.1f} | {r['compress_gbs']:.2f} | {r['compress_ratio']:.3f} "
+        f"| {r['decompress_gbs']:.2f} | {r['decompress_ratio']:.3f} |"
+        for r in rows
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--mib", type=int, nargs="+", default=[4, 256], help="sizes of the source")
+    parser.add_argument("--isa", nargs="+", default=native.isas(), choices=native.isas())
+    parser.add_argument("--dtype", nargs="+", default=list(DTYPES), choices=DTYPES)
+    parser.add_argument("--out", type=Path, help="write the rows here as JSON")
+    args = parser.parse_args()
+    rows = [
+        row
+        for mib in args.mib
+        for dtype in args.dtype
+        for row in measure(dtype, mib << 20, args.isa)
+    ]
+    if args.out:
+        results = {"machine": machine(), "rounds": ROUNDS, "rows": rows}
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(results, indent=1) + "\n")
+    print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which instruction sets this compiler can build, and the attribute a function needs for each. */
+#ifndef ZNL_TARGET_H
+#define ZNL_TARGET_H
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define ZNL_HAS_SSE4 1
+#define ZNL_HAS_AVX2 1
+#define ZNL_HAS_AVX512 1
+#define ZNL_FEATURES_SSE4 "ssse3,sse4.1,popcnt"
+#define ZNL_FEATURES_AVX2 "avx2,bmi,bmi2,fma,popcnt,lzcnt"
+#define ZNL_FEATURES_AVX512 "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi2,bmi,bmi2,popcnt,lzcnt"
+#define ZNL_TARGET_SSE4 __attribute__((target(ZNL_FEATURES_SSE4)))
+#define ZNL_TARGET_AVX2 __attribute__((target(ZNL_FEATURES_AVX2)))
+#define ZNL_TARGET_AVX512 __attribute__((target(ZNL_FEATURES_AVX512)))
+/* A pragma out of a macro: for whole files, where a function attribute would stand everywhere. */
+#define ZNL_PRAGMA_TEXT(text) _Pragma(#text)
+#define ZNL_PRAGMA(text) ZNL_PRAGMA_TEXT(text)
+#elif defined(_M_X64)
+/* MSVC offers every intrinsic without an attribute. */
+#define ZNL_HAS_SSE4 1
+#define ZNL_HAS_AVX2 1
+#define ZNL_HAS_AVX512 1
+#define ZNL_TARGET_SSE4
+#define ZNL_TARGET_AVX2
+#define ZNL_TARGET_AVX512
+#else
+#define ZNL_HAS_SSE4 0
+#define ZNL_HAS_AVX2 0
+#define ZNL_HAS_AVX512 0
+#endif
+
+#endif

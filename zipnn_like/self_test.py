@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every method under every instruction set of this machine, in about a second: `znl doctor`."""
+
+from __future__ import annotations
+
+import random
+
+from . import native
+from .dtypes import DTYPES, DType
+from .memory import compress, decompress
+
+VALUES = 2048 + 512 + 64 + 7  # wide lanes, a short superblock, a tail
+
+
+def run() -> list[str]:
+    """Compress and restore samples of every dtype under every instruction set; compare the bytes.
+
+    Returns one line for each thing that is wrong; leaves the instruction set as it was.
+    """
+    wrong: list[str] = []
+    in_use = native.isa_name()
+    try:
+        for dtype in DTYPES:
+            for kind, source in _samples(dtype).items():
+                wrong += _try_everywhere(dtype, kind, source)
+    finally:
+        native.use(in_use)
+    return wrong
+
+
+def _try_everywhere(dtype: DType, kind: str, source: bytes) -> list[str]:
+    wrong: list[str] = []
+    streams: dict[str, bytes] = {}
+    for isa in native.isas():
+        native.use(isa)
+        streams[isa] = compress(source, dtype=dtype, level="fast", threads=1)
+    expected = streams["scalar"]
+    for isa, stream in streams.items():
+        native.use(isa)
+        if stream != expected:
+            wrong.append(
+                f"{isa}: {dtype.name} ({kind}) is compressed to other bytes than by scalar"
+            )
+        if bytes(decompress(stream, threads=1)) != source:
+            wrong.append(f"{isa}: {dtype.name} ({kind}) is not restored")
+    return wrong
+
+
+def _samples(dtype: DType) -> dict[str, bytes]:
+    """Source bytes by what they are like: noise, one value, and a few values most of the time."""
+    rng = random.Random(dtype.code)
+    nbytes = VALUES * max(1, dtype.bits // 8) // 3 * 3  # packed 6-bit values come in threes
+    nbytes -= nbytes % max(1, dtype.bits // 8)
+    palette = rng.randbytes(dtype.width * 8)
+    picks = (rng.randrange(8) * dtype.width for _ in range(nbytes // dtype.width))
+    skewed = b"".join(palette[at : at + dtype.width] for at in picks)
+    return {
+        "noise": rng.randbytes(nbytes),
+        "one value": palette[: dtype.width] * (nbytes // dtype.width),
+        "few values": skewed + bytes(nbytes - len(skewed)),
+    }
