@@ -30,4 +30,13 @@
 #define ZNL_HAS_AVX512 0
 #endif
 
+/* Hints that never fault, whatever the address. */
+#if defined(__GNUC__)
+#define ZNL_PREFETCH_READ(address) __builtin_prefetch((const void *)(address), 0, 3)
+#define ZNL_PREFETCH_WRITE(address) __builtin_prefetch((const void *)(address), 1, 3)
+#else
+#define ZNL_PREFETCH_READ(address) ((void)(address))
+#define ZNL_PREFETCH_WRITE(address) ((void)(address))
+#endif
+
 #endif

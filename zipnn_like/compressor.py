@@ -48,11 +48,11 @@ def stream_header(source_kind: int, has_sha256: bool = False) -> Header:
 
 @dataclass(frozen=True)
 class LoadedBatch:
-    """A batch with its source bytes, in a buffer of the source pool."""
+    """A batch with its source bytes; the buffer of the source pool they lie in, None when lent."""
 
     batch: Batch
     source: memoryview
-    buffer: bytearray
+    buffer: bytearray | None
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ class BatchEncoder:
         """The batch was written."""
         self._done_nbytes += encoded.loaded.batch.nbytes
         self._bodies.give(encoded.bodies)
-        self._window.push(self._done_nbytes, encoded.loaded.buffer)
+        if encoded.loaded.buffer is not None:
+            self._window.push(self._done_nbytes, encoded.loaded.buffer)
 
 
 def plan(layout: Layout) -> Iterator[Batch]:
@@ -105,15 +106,20 @@ def _load(
     """Read the source batch by batch; `start` holds the bytes already taken from it."""
     pending = memoryview(start)
     for batch in batches:
-        buffer = pool.take(batch.nbytes)
-        view = memoryview(buffer)[: batch.nbytes]
-        held = min(len(pending), len(view))
-        view[:held] = pending[:held]
-        pending = pending[held:]
-        filled = held + source.readinto(view[held:])
+        buffer = None
+        lent = source.lend(batch.nbytes) if not pending else None
+        if lent is None:
+            buffer = pool.take(batch.nbytes)
+            view = memoryview(buffer)[: batch.nbytes]
+            held = min(len(pending), len(view))
+            view[:held] = pending[:held]
+            pending = pending[held:]
+            filled = held + source.readinto(view[held:])
+        else:
+            view, filled = lent, len(lent)
         if digest is not None:
             digest.update(view[:filled])
-        if filled == len(view):
+        if filled == batch.nbytes:
             yield LoadedBatch(batch, view, buffer)
             continue
         offset = 0

@@ -44,6 +44,10 @@ class Input:
         view = memoryview(buffer)
         return view[: self.readinto(view)]
 
+    def lend(self, nbytes: int) -> memoryview | None:
+        """As take, without a copy; None where the bytes could change while they are used."""
+        return None
+
     def read(self, nbytes: int) -> bytes:
         """As take, as bytes."""
         return bytes(self.take(nbytes))
@@ -81,6 +85,9 @@ class MemoryInput(Input):
         taken = self.view[self._offset : self._offset + nbytes]
         self._offset += len(taken)
         return taken
+
+    def lend(self, nbytes: int) -> memoryview | None:
+        return self.take(nbytes) if type(self.view.obj) is bytes else None
 
     def _read_some(self, view: memoryview) -> int:
         taken = self.take(len(view))
