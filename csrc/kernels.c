@@ -30,7 +30,6 @@ static void init_sse4(znl_kernels *kernels)
 static void init_avx2(znl_kernels *kernels)
 {
     kernels->split = znl_split_avx2;
-    kernels->merge = znl_merge_avx2;
     kernels->rans_encode = znl_rans_encode_avx2;
     kernels->rans_decode = znl_rans_decode_avx2;
     kernels->xxh3_64 = znl_xxh3_64_avx2;

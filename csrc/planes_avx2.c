@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Planes with AVX2: the loops of planes_body.h as the compiler vectorises them. */
+/* Splitting with AVX2: the loops of planes_body.h as the compiler vectorises them. */
 #include <string.h>
 
 #include "bytes.h"
@@ -22,7 +22,6 @@ ZNL_PRAGMA(GCC target(ZNL_FEATURES_AVX2))
 #endif
 
 #define SPLIT znl_split_avx2
-#define MERGE znl_merge_avx2
 #include "planes_body.h" /* last: it uses the names above */
 
 #if defined(__clang__)

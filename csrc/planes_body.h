@@ -6,12 +6,6 @@
 #define BLOCK ZNL_BLOCK_VALUES
 #define PAIRS (ZNL_BLOCK_VALUES / 2)
 
-#if defined(__GNUC__)
-#define ZNL_INLINE static inline __attribute__((always_inline))
-#else
-#define ZNL_INLINE static inline
-#endif
-
 ZNL_INLINE unsigned top_bits(const znl_layout *layout)
 {
     return layout->width == 1 ? 8 : 16;
@@ -35,21 +29,6 @@ ZNL_INLINE uint16_t transform_top(const znl_layout *layout, unsigned top)
         return (uint16_t)((top << 1 | top >> (bits - 1)) & ((1u << bits) - 1));
     if (layout->transform == ZNL_OFFSET) return (uint16_t)(top ^ 1u << (bits - 1));
     return (uint16_t)top;
-}
-
-ZNL_INLINE uint16_t restore_top(const znl_layout *layout, unsigned turned)
-{
-    const unsigned bits = top_bits(layout);
-    if (layout->transform == ZNL_ROTATE)
-        return (uint16_t)((turned >> 1 | turned << (bits - 1)) & ((1u << bits) - 1));
-    if (layout->transform == ZNL_OFFSET) return (uint16_t)(turned ^ 1u << (bits - 1));
-    return (uint16_t)turned;
-}
-
-/* The 64 bytes of a block in pair order as 32 numbers: value j below, value 32 + j above. */
-ZNL_INLINE void load_pairs(const uint8_t *in, uint16_t pairs[PAIRS])
-{
-    for (unsigned j = 0; j < PAIRS; j++) pairs[j] = load_u16le(in + 2 * j);
 }
 
 /* The transformed tops of a block's values. */
@@ -79,24 +58,6 @@ ZNL_INLINE void pack_superblock(unsigned low_bits, uint8_t fields[8][BLOCK], uin
             for (unsigned i = 0; i < BLOCK; i++)
                 packed[i] = (uint8_t)(packed[i] | (fields[f][i] >> v & 1) << f);
         memcpy(out + v * BLOCK, packed, BLOCK);
-    }
-}
-
-/* The inverse for a whole superblock. */
-ZNL_INLINE void unpack_superblock(unsigned low_bits, const uint8_t *in, unsigned vectors,
-                                  uint8_t fields[8][BLOCK])
-{
-    const unsigned in_a_byte = 8 / low_bits, direct = in_a_byte * low_bits;
-    const uint8_t mask = (uint8_t)((1u << low_bits) - 1);
-    for (unsigned f = vectors * in_a_byte; f < 8; f++) memset(fields[f], 0, BLOCK);
-    for (unsigned v = 0; v < vectors; v++) {
-        const uint8_t *packed = in + v * BLOCK;
-        for (unsigned f = 0; f < in_a_byte; f++)
-            for (unsigned i = 0; i < BLOCK; i++)
-                fields[v * in_a_byte + f][i] = (uint8_t)(packed[i] >> (f * low_bits) & mask);
-        for (unsigned f = direct; f < 8; f++)
-            for (unsigned i = 0; i < BLOCK; i++)
-                fields[f][i] = (uint8_t)(fields[f][i] | (packed[i] >> f & 1) << v);
     }
 }
 
@@ -141,6 +102,58 @@ ZNL_INLINE void split(const znl_layout *layout, const uint8_t *in, size_t block_
     memset(fields[block_count], 0, (8 - block_count) * BLOCK);
     pack_superblock(low_bits, fields, bit_plane,
                     (unsigned)(znl_bit_plane_nbytes(block_count, low_bits) / BLOCK));
+}
+
+/* Run CALL with a constant layout equal to *layout, so that the compiler sees every shift and width. */
+#define SPECIALISE(code, w, t, s, p, b)                                                            \
+    if (layout->width == (w) && layout->transform == (t) && layout->symbol_bits == (s)) {          \
+        static const znl_layout fixed = {w, t, s, p, b};                                           \
+        CALL(&fixed);                                                                              \
+    }
+
+void SPLIT(const znl_layout *layout, const uint8_t *in, size_t block_count, uint16_t *symbols,
+           uint8_t *planes, size_t plane_nbytes, uint8_t *bit_plane)
+{
+#define CALL(fixed)                                                                                \
+    split(fixed, in, block_count, symbols, planes, plane_nbytes, bit_plane);                       \
+    return
+    ZNL_FOR_EACH_LAYOUT(SPECIALISE)
+#undef CALL
+}
+
+#ifdef MERGE
+
+ZNL_INLINE uint16_t restore_top(const znl_layout *layout, unsigned turned)
+{
+    const unsigned bits = top_bits(layout);
+    if (layout->transform == ZNL_ROTATE)
+        return (uint16_t)((turned >> 1 | turned << (bits - 1)) & ((1u << bits) - 1));
+    if (layout->transform == ZNL_OFFSET) return (uint16_t)(turned ^ 1u << (bits - 1));
+    return (uint16_t)turned;
+}
+
+/* The 64 bytes of a block in pair order as 32 numbers: value j below, value 32 + j above. */
+ZNL_INLINE void load_pairs(const uint8_t *in, uint16_t pairs[PAIRS])
+{
+    for (unsigned j = 0; j < PAIRS; j++) pairs[j] = load_u16le(in + 2 * j);
+}
+
+/* The inverse for a whole superblock. */
+ZNL_INLINE void unpack_superblock(unsigned low_bits, const uint8_t *in, unsigned vectors,
+                                  uint8_t fields[8][BLOCK])
+{
+    const unsigned in_a_byte = 8 / low_bits, direct = in_a_byte * low_bits;
+    const uint8_t mask = (uint8_t)((1u << low_bits) - 1);
+    for (unsigned f = vectors * in_a_byte; f < 8; f++) memset(fields[f], 0, BLOCK);
+    for (unsigned v = 0; v < vectors; v++) {
+        const uint8_t *packed = in + v * BLOCK;
+        for (unsigned f = 0; f < in_a_byte; f++)
+            for (unsigned i = 0; i < BLOCK; i++)
+                fields[v * in_a_byte + f][i] = (uint8_t)(packed[i] >> (f * low_bits) & mask);
+        for (unsigned f = direct; f < 8; f++)
+            for (unsigned i = 0; i < BLOCK; i++)
+                fields[f][i] = (uint8_t)(fields[f][i] | (packed[i] >> f & 1) << v);
+    }
 }
 
 /* Merge one block. */
@@ -212,23 +225,6 @@ ZNL_INLINE int merge(const znl_layout *layout, const uint16_t *symbols, const ui
     return stray ? ZNL_E_BAD_PADDING : ZNL_OK;
 }
 
-/* Run CALL with a constant layout equal to *layout, so that the compiler sees every shift and width. */
-#define SPECIALISE(code, w, t, s, p, b)                                                            \
-    if (layout->width == (w) && layout->transform == (t) && layout->symbol_bits == (s)) {          \
-        static const znl_layout fixed = {w, t, s, p, b};                                           \
-        CALL(&fixed);                                                                              \
-    }
-
-void SPLIT(const znl_layout *layout, const uint8_t *in, size_t block_count, uint16_t *symbols,
-           uint8_t *planes, size_t plane_nbytes, uint8_t *bit_plane)
-{
-#define CALL(fixed)                                                                                \
-    split(fixed, in, block_count, symbols, planes, plane_nbytes, bit_plane);                       \
-    return
-    ZNL_FOR_EACH_LAYOUT(SPECIALISE)
-#undef CALL
-}
-
 int MERGE(const znl_layout *layout, const uint16_t *symbols, const uint8_t *planes,
           size_t plane_nbytes, size_t block_count, const uint8_t *bit_plane, uint8_t *out)
 {
@@ -237,3 +233,5 @@ int MERGE(const znl_layout *layout, const uint16_t *symbols, const uint8_t *plan
 #undef CALL
     return ZNL_E_BAD_CALL;
 }
+
+#endif

@@ -5,6 +5,7 @@
 #include "bytes.h"
 #include "errors.h"
 #include "planes.h"
+#include "target.h"
 
 #define SPLIT znl_split_scalar
 #define MERGE znl_merge_scalar

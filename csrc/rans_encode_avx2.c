@@ -98,8 +98,7 @@ TARGET static inline V divide(V high, V low, V frequency)
 }
 
 /* Take one vector of lanes, already below their limits, to the next states. */
-TARGET static inline void advance(const znl_encode_model *model, V *high, V *low, V frequency,
-                                  V first)
+TARGET ZNL_INLINE void advance(const znl_encode_model *model, V *high, V *low, V frequency, V first)
 {
     const V even = _mm256_set1_epi32(0xffff), one = _mm256_set1_epi16(1),
             zero = _mm256_setzero_si256();
@@ -126,8 +125,8 @@ TARGET static inline void advance(const znl_encode_model *model, V *high, V *low
 }
 
 /* Encode one value of each of 32 lanes. */
-TARGET static inline void encode_step(lane_pair *lanes, const znl_encode_model *model,
-                                      const uint16_t *symbols, size_t first, emitted *out)
+TARGET ZNL_INLINE void encode_step(lane_pair *lanes, const znl_encode_model *model,
+                                   const uint16_t *symbols, size_t first, emitted *out)
 {
     V values[2], frequency[2], start[2], full[2];
     unsigned missing[2];

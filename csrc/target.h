@@ -30,6 +30,15 @@
 #define ZNL_HAS_AVX512 0
 #endif
 
+/* For functions whose arguments must become constants or stay in registers. */
+#if defined(__GNUC__)
+#define ZNL_INLINE static inline __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define ZNL_INLINE static __forceinline
+#else
+#define ZNL_INLINE static inline
+#endif
+
 /* Hints that never fault, whatever the address. */
 #if defined(__GNUC__)
 #define ZNL_PREFETCH_READ(address) __builtin_prefetch((const void *)(address), 0, 3)
