@@ -30,13 +30,14 @@ def main(argv: list[str] | None = None) -> int:
     console = Console()
     try:
         with termination_raises():
-            code = _run(sys.argv[1:] if argv is None else argv, console)
-            if sys.stdout is not None:
-                sys.stdout.flush()
-            return code
-    except KeyboardInterrupt:
-        console.complain("interrupted")
-        return INTERRUPTED
+            try:
+                code = _run(sys.argv[1:] if argv is None else argv, console)
+                if sys.stdout is not None:
+                    sys.stdout.flush()
+                return code
+            except KeyboardInterrupt:  # inside: a second Ctrl-C is still ignored here
+                console.complain("interrupted")
+                return INTERRUPTED
     except Terminated as stop:
         console.clear()
         return end_by_signal(stop.signal_number)

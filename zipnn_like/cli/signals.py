@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGTERM and SIGHUP as exceptions: a command that is told to stop leaves no partial file."""
+"""Signals as exceptions, each only once: a command that is told to stop leaves no partial file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 _NAMES = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
@@ -23,21 +24,26 @@ class Terminated(BaseException):
 
 @contextmanager
 def termination_raises() -> Iterator[None]:
-    """Raise Terminated in the main thread for signals that would end the process at once.
+    """Raise Terminated in the main thread for signals that would end the process at once, and
+    KeyboardInterrupt for the first Ctrl-C only.
 
     A signal that is ignored (nohup) or handled by the caller of `main` stays as it is.
     """
-    changed: list[signal.Signals] = []
+    before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         known = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
-        changed = [number for number in known if signal.getsignal(number) == signal.SIG_DFL]
-    for number in changed:
-        signal.signal(number, _raise_terminated)
+        before = {
+            number: signal.SIG_DFL for number in known if signal.getsignal(number) == signal.SIG_DFL
+        }
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            before[signal.SIGINT] = signal.default_int_handler
+    for number in before:
+        signal.signal(number, _raise_once)
     try:
         yield
     finally:
-        for number in changed:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def end_by_signal(number: int) -> int:
@@ -46,6 +52,8 @@ def end_by_signal(number: int) -> int:
     return 128 + number
 
 
-def _raise_terminated(number: int, frame: FrameType | None) -> None:
+def _raise_once(number: int, frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)  # a second one must not cut the tidying short
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     raise Terminated(number)
