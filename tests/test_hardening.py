@@ -583,3 +583,23 @@ def test_a_check_that_cannot_be_made_fails_in_ci_only(
         )
         assert warning in done.stderr
         assert (done.returncode != 0) == bool(in_ci), done.stderr
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda path: znl.compress(b"x", level=["fast"]),  # type: ignore[arg-type]
+        lambda path: znl.compress_file(f"{path}/a\0b"),
+        lambda path: znl.open(f"{path}/a\0b"),
+        lambda path: znl.Writer(f"{path}/a\0b"),
+        lambda path: znl.compress(b"x", shape=(1.5,)),  # type: ignore[arg-type]
+        lambda path: znl.Writer(path / "a.znl", metadata=5),  # type: ignore[arg-type]
+    ],
+    ids=["level", "source", "open", "target", "shape", "metadata"],
+)
+def test_an_argument_of_a_wrong_kind_is_a_usage_error(
+    tmp_path: Path, call: Callable[[Path], object]
+) -> None:
+    with pytest.raises(znl.UsageError):
+        call(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -51,6 +51,8 @@ class Archive:
             self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed in close()
         except OSError as error:
             raise SourceError(f"{self.path}: {error.strerror or error}") from error
+        except ValueError as error:  # a NUL in the name
+            raise UsageError(f"{self.path!r}: {error}") from error
         try:
             nbytes = os.fstat(self._file.fileno()).st_size
             self._reader = RandomReader(file_pread(self._file), nbytes, self.path)

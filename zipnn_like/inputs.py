@@ -105,6 +105,8 @@ class FileInput(Input):
             self.status = os.fstat(self._file.fileno())
         except OSError as error:
             raise SourceError(f"{name}: {error.strerror or error}") from error
+        except ValueError as error:  # a NUL in the name
+            raise UsageError(f"{name!r}: {error}") from error
         self._is_regular = stat.S_ISREG(self.status.st_mode)
         super().__init__(name, self.status.st_size if self._is_regular else None)
         self._read_nbytes = 0

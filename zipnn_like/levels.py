@@ -28,6 +28,6 @@ LEVELS = {
 
 def find(name: str) -> Level:
     """The level of that name; UsageError for any other."""
-    if name not in LEVELS:
+    if not isinstance(name, str) or name not in LEVELS:
         raise UsageError(f"level {name!r}: expected one of {', '.join(LEVELS)}")
     return LEVELS[name]

@@ -152,6 +152,8 @@ class FileOutput(Output):
             found = os.stat(self.name)
         except OSError:
             return
+        except ValueError as error:  # a NUL in the name
+            raise UsageError(f"{self.path!r}: {error}") from error
         if stat.S_ISDIR(found.st_mode):
             raise ZnlError(f"{self.name}: expected a file name, found a folder")
         if not stat.S_ISREG(found.st_mode):

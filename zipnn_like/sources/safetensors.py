@@ -133,6 +133,8 @@ class HeaderBuilder:
 
 
 def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(metadata, Mapping):
+        raise UsageError(f"metadata: expected a mapping of str to str, found {metadata!r}")
     for key, value in metadata.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise UsageError(f"metadata {key!r}: expected str to str, found {value!r}")
