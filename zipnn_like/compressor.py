@@ -20,7 +20,7 @@ from .inputs import Input
 from .levels import Level
 from .outputs import Output
 from .parallel import map_in_order
-from .report import Report, Tally
+from .report import Progress, Report, Tally
 from .segments import (
     BATCH_CHUNKS,
     BATCH_NBYTES,
@@ -34,9 +34,6 @@ from .segments import (
 from .sources import read_layout
 from .sources.layout import Layout
 from .stream_writer import RecentChunks, StreamWriter
-
-Progress = Callable[[int, "int | None"], None]
-"""progress(done, total): source bytes; total is None where it is not known."""
 
 
 def stream_header(source_kind: int, has_sha256: bool = False) -> Header:

@@ -8,13 +8,13 @@ import os
 from typing import IO
 
 from . import levels
-from .compressor import Progress, compress_stream
+from .compressor import compress_stream
 from .errors import UsageError, ZnlError
 from .inputs import FileInput, Input, PathLike, open_input
 from .outputs import CompareOutput, Output, open_output
 from .parallel import thread_count
 from .random_reader import RandomReader, file_pread
-from .report import Report
+from .report import Progress, Report
 from .restorer import OutputTarget, restore_stream
 
 SUFFIX = ".znl"

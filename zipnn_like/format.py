@@ -293,7 +293,6 @@ class Footer(NamedTuple):
 
     root_nbytes: int
     stream_nbytes: int
-    check: int
 
 
 def parse_footer(footer: bytes, where: Where, offset: int) -> Footer:
@@ -307,5 +306,5 @@ def parse_footer(footer: bytes, where: Where, offset: int) -> Footer:
                 "the file is cut short or something was added; fetch it again",
             )
         )
-    root_nbytes, stream_nbytes, check, _ = _FOOTER.unpack(footer)
-    return Footer(root_nbytes, stream_nbytes, check)
+    root_nbytes, stream_nbytes, _, _ = _FOOTER.unpack(footer)
+    return Footer(root_nbytes, stream_nbytes)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 from .errors import SourceError, UsageError
@@ -64,12 +63,7 @@ class Input:
     def __enter__(self) -> Input:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 

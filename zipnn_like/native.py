@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import os
-from types import TracebackType
 from typing import Any
 
 from ._native import ffi, lib
@@ -53,12 +52,7 @@ class Pins:
     def __enter__(self) -> Pins:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         for held in self._held:
             ffi.release(held)
 

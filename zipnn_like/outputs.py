@@ -9,7 +9,6 @@ import io
 import os
 import secrets
 import stat
-from types import TracebackType
 from typing import IO, Any
 
 from .errors import UsageError, ZnlError
@@ -49,12 +48,7 @@ class Output:
     def __enter__(self) -> Output:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Drop what was not committed."""
 
 
@@ -225,12 +219,7 @@ class FileOutput(Output):
                 os.unlink(self.name)
             raise
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         # Closing flushes, which fails again on a full disk: the first error is the one to tell.
         with contextlib.suppress(OSError):
             self._file.close()

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+Progress = Callable[[int, "int | None"], None]
+"""progress(done, total): source bytes; total is None where it is not known."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from . import format
@@ -16,13 +16,9 @@ from .errors import ChecksumError, CorruptStreamError, LimitExceededError, Usage
 from .inputs import Input
 from .outputs import Output
 from .parallel import map_in_order
-from .report import Report, Tally
+from .report import Progress, Report, Tally
+from .segments import BATCH_CHUNKS, BATCH_NBYTES
 from .stream_reader import StoredRepeat, StreamReader
-
-BATCH_NBYTES = 4 << 20
-BATCH_CHUNKS = 64
-
-Progress = Callable[[int, "int | None"], None]
 
 
 class Target:

@@ -290,12 +290,7 @@ class _Spool:
     def __enter__(self) -> _Spool:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         # Closing flushes, which fails again on a full disk: the first error is the one to tell.
         with contextlib.suppress(OSError):
             self._file.close()
