@@ -101,9 +101,10 @@ static int decode_chunk(const znl_kernels *kernels, const znl_chunk *chunk, cons
 /* Two neighbours that the pair kernel can decode side by side. */
 static int is_pair(const znl_kernels *kernels, const znl_chunk *chunks)
 {
-    return kernels->rans_decode_pair && chunks[0].method == ZNL_METHOD_STATIC &&
-           chunks[1].method == ZNL_METHOD_STATIC && chunks[0].dtype == chunks[1].dtype &&
-           chunks[0].table_count <= ZNL_MAX_TABLES && chunks[1].table_count <= ZNL_MAX_TABLES;
+    return kernels->rans_decode_pair && !chunks[1].distance &&
+           chunks[0].method == ZNL_METHOD_STATIC && chunks[1].method == ZNL_METHOD_STATIC &&
+           chunks[0].dtype == chunks[1].dtype && chunks[0].table_count <= ZNL_MAX_TABLES &&
+           chunks[1].table_count <= ZNL_MAX_TABLES;
 }
 
 static int decode_pair(const znl_kernels *kernels, const znl_chunk *chunks, const znl_table *wire,
@@ -121,6 +122,23 @@ static int decode_pair(const znl_kernels *kernels, const znl_chunk *chunks, cons
     return status == ZNL_OK ? check_sum(kernels, &chunks[1]) : status;
 }
 
+int64_t znl_place_chunks(znl_chunk *chunks, size_t chunk_count, uint8_t *out, size_t out_nbytes)
+{
+    size_t placed = 0;
+    for (size_t i = 0; i < chunk_count; i++) {
+        if (chunks[i].source_nbytes > out_nbytes - placed) return ZNL_E_BAD_CALL;
+        chunks[i].source = out + placed;
+        placed += chunks[i].source_nbytes;
+    }
+    return placed == out_nbytes ? ZNL_OK : ZNL_E_BAD_CALL;
+}
+
+/* Repeats and zstd frames are for the caller. */
+static int is_left(const znl_chunk *chunk)
+{
+    return chunk->distance != 0 || chunk->method == ZNL_METHOD_ZSTD;
+}
+
 int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
                           const znl_table *tables, size_t table_count, uint8_t *scratch_bytes,
                           size_t scratch_nbytes)
@@ -135,6 +153,12 @@ int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
             return chunk->status;
         }
         if (chunk->table_count > table_count) return ZNL_E_BAD_CALL;
+        if (is_left(chunk)) {
+            chunk->status = ZNL_STATUS_LEFT;
+            tables += chunk->table_count;
+            table_count -= chunk->table_count;
+            continue;
+        }
         /* A pair that fails is decoded again one by one, which finds out whose fault it is. */
         if (i + 1 < chunk_count && is_pair(kernels, chunk) &&
             chunk[1].table_count <= table_count - chunk->table_count &&

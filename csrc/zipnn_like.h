@@ -17,6 +17,12 @@
 #define ZNL_MAX_TABLE_NBYTES 48
 #define ZNL_BODY_SLACK_NBYTES 320
 
+#define ZNL_DTYPE_COUNT 23 /* codes on the wire are below it */
+#define ZNL_PAGE_CHUNKS 512
+#define ZNL_ENTRY_NBYTES 24
+#define ZNL_MAX_TABLES_KEPT 1024
+#define ZNL_FRAME_NBYTES 640 /* of a chunk's records without its body, at most */
+
 #define ZNL_METHOD_RAW 0
 #define ZNL_METHOD_CONSTANT 1
 #define ZNL_METHOD_ZSTD 2
@@ -27,6 +33,7 @@
 #define ZNL_ISA_AVX2 2
 #define ZNL_ISA_AVX512 3
 
+#define ZNL_STATUS_LEFT 1 /* zstd and repeats: the caller restores these */
 #define ZNL_STATUS_CHECKSUM                                                                        \
     -10 /* ZNL_E_CHECKSUM of csrc/errors.h: Python tells it from the others */
 
@@ -43,10 +50,12 @@ typedef struct {
 typedef struct {
     uint8_t *source;
     uint8_t *body;
+    uint64_t offset; /* of its record in the stream, for messages; set by znl_scan_chunks */
     uint32_t source_nbytes;
     uint32_t body_room;
     uint32_t body_offset; /* encoder: the body is body[body_offset .. + body_nbytes) */
     uint32_t body_nbytes;
+    uint32_t distance; /* not 0: a repeat of the chunk this many source bytes back */
     uint64_t checksum;
     uint64_t tables[8];
     uint8_t dtype;
@@ -54,8 +63,61 @@ typedef struct {
     uint8_t table_count;
     uint8_t unit_shift;
     uint8_t is_joined; /* several small tensors lie in it: look for a class per unit */
-    int32_t status;    /* 0, or the error code of this chunk */
+    int32_t status;    /* 0, ZNL_STATUS_LEFT, or the error code of this chunk */
 } znl_chunk;
+
+/* What both ends of a stream keep while its records pass: the tables that chunks may refer to, the page
+ * under construction, totals. All zero before the first record. */
+typedef struct {
+    uint64_t lead_nbytes;    /* of records since the last chunk */
+    uint64_t records_nbytes; /* since the last page; this and the next four are of the page */
+    uint64_t source_nbytes;
+    uint32_t chunk_count;
+    uint32_t table_count;
+    uint32_t context_nbytes;
+    uint32_t dtype_count;
+    uint32_t kept_count;
+    uint32_t kept_next; /* where the next table goes: `kept` is a ring */
+    uint64_t source_by_dtype[23];
+    uint64_t stored_by_dtype[23];
+    uint8_t dtypes[23]; /* dtype_count codes in order of first appearance */
+    uint64_t kept_names[1024];
+    znl_table kept[1024];
+    uint8_t entries[512 * 24];
+    uint64_t table_names[512 * 8];
+    uint8_t context[512 * 8 * 52];
+} znl_stream;
+
+/* A chunk that a repeat may refer to; start: source bytes before it in its run. */
+typedef struct {
+    uint64_t checksum;
+    uint32_t start;
+    uint32_t source_nbytes;
+} znl_original;
+
+/* Why znl_scan_chunks stopped. */
+#define ZNL_STOP_MORE 0  /* the next record is not all there: wanted_nbytes of it are needed */
+#define ZNL_STOP_FULL 1  /* the next chunk does not fit the batch */
+#define ZNL_STOP_ROOM 2  /* the next chunk does not fit source_room */
+#define ZNL_STOP_OTHER 3 /* another record, or one that breaks a rule: for the caller to judge */
+
+/* Consecutive chunks of a stream, and what a scan found out about them. */
+typedef struct {
+    znl_chunk *chunks; /* chunk_room of them */
+    znl_table *tables; /* chunk_room * ZNL_MAX_TABLES: as znl_decode_chunks takes them */
+    uint64_t chunk_room;
+    uint64_t batch_nbytes; /* stop before a chunk that leads past it, except the first */
+    uint64_t source_room;  /* stop before a chunk that leads past it */
+    uint64_t offset;       /* of the first record in the stream */
+    uint64_t chunk_count;  /* from here on set by the scan */
+    uint64_t table_count;
+    uint64_t left_count;     /* chunks that znl_decode_chunks leaves to the caller */
+    uint64_t original_count; /* chunks that a repeat may refer to */
+    uint64_t source_nbytes;
+    uint64_t taken_nbytes;
+    uint64_t wanted_nbytes;
+    int32_t stop;
+} znl_run;
 
 /* The functions of one instruction set; the caller keeps it, and several may be in use at once. */
 typedef struct znl_kernels znl_kernels;
@@ -81,9 +143,10 @@ size_t znl_decode_scratch_nbytes(void);
 int64_t znl_encode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
                           znl_table *tables, uint8_t *scratch, size_t scratch_nbytes);
 
-/* Decode `chunk_count` chunks of method raw, constant or static and check their checksums.
+/* Decode `chunk_count` chunks and check their checksums.
  *
- * chunks       in; bodies are wire, untrusted; status is written
+ * chunks       in; bodies are wire, untrusted; status is written; repeats and those of method zstd are
+ *              left to the caller (ZNL_STATUS_LEFT)
  * tables       table_count tables of all chunks: those of chunk 0 first, one entry for every
  *              reference, in order (the entry of a universal reference is not read; names are the
  *              caller's business and not compared)
@@ -94,6 +157,44 @@ int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
                           const znl_table *tables, size_t table_count, uint8_t *scratch,
                           size_t scratch_nbytes);
 
+/* Let consecutive chunks be decoded to out[0..out_nbytes), one behind the other. Returns 0, or ZNL_E_BAD_CALL
+ * when their sizes do not add up to out_nbytes. */
+int64_t znl_place_chunks(znl_chunk *chunks, size_t chunk_count, uint8_t *out, size_t out_nbytes);
+
+/* Write the chunks that a repeat may refer to, in order; room for all of them. Returns their number. */
+size_t znl_list_originals(const znl_chunk *chunks, size_t chunk_count, znl_original *originals);
+
+/* The original that begins at `start`, or NULL. */
+const znl_original *znl_find_original(const znl_original *originals, size_t original_count,
+                                      uint32_t start);
+
+/* Take the CHUNK, SAME_AS and TABLE records at the front of in[0..in_nbytes), which is wire, untrusted:
+ * only whole records that keep every rule of docs/format.md, sections 3, 4, 6 are taken. Of static
+ * bodies nothing is read. Chunks point into `in`.
+ *
+ * stream   in and out: tables kept, and what the page of these chunks must say
+ * run      in and out
+ * returns  0, or ZNL_E_BAD_CALL
+ */
+int64_t znl_scan_chunks(znl_stream *stream, const znl_kernels *kernels, const uint8_t *in,
+                        size_t in_nbytes, znl_run *run);
+
+/* Write the records of chunks, tables before their first use, until the page is full.
+ *
+ * stream   in and out
+ * chunks   as znl_encode_chunks leaves them; distance makes a repeat, and then the body is not read
+ * tables   holds every table that a chunk refers to by name
+ * out      out_room at least the sum of the bodies and ZNL_FRAME_NBYTES for each chunk
+ * framed   out: number of chunks written
+ * returns  bytes written, or a negative error code
+ */
+int64_t znl_frame_chunks(znl_stream *stream, const znl_kernels *kernels, const znl_chunk *chunks,
+                         size_t chunk_count, const znl_table *tables, size_t table_count,
+                         uint8_t *out, size_t out_room, size_t *framed);
+
+/* The page was written: begin the next one. */
+void znl_stream_next_page(znl_stream *stream);
+
 /* 1 when in[0..in_nbytes) is one value of `width` bytes again and again. */
 int znl_is_constant(const uint8_t *in, size_t in_nbytes, size_t width);
 
@@ -102,6 +203,10 @@ int64_t znl_table_check(const uint8_t *in, size_t in_nbytes, uint64_t *name);
 
 /* XXH3-64, seed 0, of in[0..in_nbytes). */
 uint64_t znl_xxh3_64(const znl_kernels *kernels, const uint8_t *in, size_t in_nbytes);
+
+/* Ask for large pages under a buffer that was just allocated: filling it then costs fewer page faults.
+ * A hint to the system; the contents stay as they are. */
+void znl_advise_large_pages(uint8_t *room, size_t nbytes);
 
 /* The best instruction set here, and the sentence of an error code. */
 int znl_cpu_isa(void);

@@ -218,13 +218,13 @@ def test_a_slice_reads_the_chunks_it_needs(
     from zipnn_like import random_reader
 
     decoded: list[int] = []
-    original = random_reader.decode_chunks
+    original = random_reader.decode_run
 
-    def count(chunks: Any, targets: Any) -> None:
-        decoded.extend(chunk.head.source_nbytes for chunk in chunks)
-        original(chunks, targets)
+    def count(run: Any, target: Any) -> None:
+        decoded.append(run.source_nbytes)
+        original(run, target)
 
-    monkeypatch.setattr(random_reader, "decode_chunks", count)
+    monkeypatch.setattr(random_reader, "decode_run", count)
     assert archive.get_slice("matrix")[0].shape == (300,)
     assert len(decoded) == 1
     decoded.clear()

@@ -465,7 +465,7 @@ def test_a_chunk_that_got_lost_gives_no_file(
 
     writer = znl.Writer(tmp_path / "made.znl")
     writer.add("a", b"abc")
-    monkeypatch.setattr(module._Spool, "chunks", lambda self: iter(()))
+    monkeypatch.setattr(module._Spool, "runs", lambda self: iter(()))
     with pytest.raises(znl.ZnlError, match="bytes of header and tensors"):
         writer.close()
     assert names_in(tmp_path) == set()

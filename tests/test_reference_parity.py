@@ -49,10 +49,10 @@ class Damaged:
 def by_c(chunk: Damaged) -> bytes | None:
     """What the C core decodes, whatever its checksum; REFUSED when it is not well formed."""
     resolved = tuple(chunk.tables.get(name) for name in chunk.head.tables)
-    stored = chunk_codec.StoredChunk(chunk.head, memoryview(chunk.body), resolved, WHERE, 0, 0)
+    run = chunk_codec.run_of_one(chunk.head, memoryview(chunk.body), resolved, WHERE, 0)
     room = bytearray(chunk.head.source_nbytes)
     try:
-        chunk_codec.decode_chunks([stored], [memoryview(room)])
+        chunk_codec.decode_run(run, memoryview(room))
     except ChecksumError:
         return bytes(room)
     except CorruptStreamError:

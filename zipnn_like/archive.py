@@ -15,7 +15,7 @@ from .files import verify_file
 from .inputs import PathLike, as_bytes_view
 from .parallel import thread_count
 from .random_reader import RandomReader, file_pread
-from .report import Report, Tally, Totals
+from .report import Report, Totals
 from .sources import read_layout
 from .sources.layout import KIND_SAFETENSORS, OPAQUE, Layout, Tensor
 
@@ -122,12 +122,13 @@ class Archive:
 
     def by_dtype(self) -> dict[str, Totals]:
         """Totals of the chunks by dtype; BYTES is all that has no dtype."""
-        tally = Tally()
+        sums: dict[str, list[int]] = {}
         for chunk in self._reader.chunks():
             entry = chunk.entry
-            stored = entry.record_nbytes + entry.lead_nbytes
-            tally.add(entry.dtype.name, entry.source_nbytes, stored)
-        return tally.totals()
+            counts = sums.setdefault(entry.dtype.name, [0, 0])
+            counts[0] += entry.source_nbytes
+            counts[1] += entry.record_nbytes + entry.lead_nbytes
+        return {dtype: Totals(*counts) for dtype, counts in sums.items()}
 
     def get_tensor(self, name: str, out: Any = None) -> Any:
         """One tensor as a numpy array, writable and aligned.

@@ -5,6 +5,29 @@ from __future__ import annotations
 
 from collections import deque
 
+from .native import advise_large_pages
+
+LARGE_NBYTES = 4 << 20  # from here on page faults cost more than asking for large pages
+
+
+def fresh_bytearray(nbytes: int) -> bytearray:
+    """A bytearray of any contents, in large pages where the system has them.
+
+    bytearray(n) would write zeros first, which takes as long as decoding over them.
+    """
+    if nbytes < LARGE_NBYTES:
+        return bytearray(nbytes)
+    import ctypes
+
+    try:
+        new = ctypes.pythonapi.PyByteArray_FromStringAndSize
+    except AttributeError:  # not CPython
+        return bytearray(nbytes)
+    new.restype, new.argtypes = ctypes.py_object, (ctypes.c_char_p, ctypes.c_ssize_t)
+    room: bytearray = new(None, nbytes)
+    advise_large_pages(room)
+    return room
+
 
 class BufferPool:
     """Recycles bytearrays of one size; threads may share it (list operations are atomic)."""
@@ -29,6 +52,26 @@ class BufferPool:
         """Hand a buffer back; the caller keeps no view of it."""
         if len(buffer) == self.nbytes:
             self._free.append(buffer)
+
+
+class Lease:
+    """A buffer of a pool with several users: it goes back when the last of them lets go."""
+
+    def __init__(self, pool: BufferPool, buffer: bytearray) -> None:
+        self._pool = pool
+        self.buffer = buffer
+        self._users = 1
+
+    def share(self) -> Lease:
+        """One user more."""
+        self._users += 1
+        return self
+
+    def release(self) -> None:
+        """One user less."""
+        self._users -= 1
+        if self._users == 0:
+            self._pool.give(self.buffer)
 
 
 class Window:

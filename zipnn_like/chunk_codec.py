@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import zstandard
 
 from . import format, native
-from .dtypes import DType
+from .dtypes import BY_CODE, DType
 from .errors import ChecksumError, CorruptStreamError, Where, ZnlError
 from .format import CONSTANT, RAW, ZSTD, ChunkHead
 from .levels import Level
@@ -21,35 +20,37 @@ from .segments import BATCH_CHUNKS, Batch
 _thread = threading.local()
 
 BODY_SLACK_NBYTES = int(lib.ZNL_BODY_SLACK_NBYTES)
+_LEFT = int(lib.ZNL_STATUS_LEFT)
 
 
-class EncodedChunk(NamedTuple):
-    """A chunk ready to be written.
+class Run:
+    """Consecutive chunks on their way between source and stream, as the C core takes them.
 
-    source  its source bytes
-    tables  the tables it refers to by name: name -> head of the TABLE record
+    chunks        znl_chunk[]; its first `count` are used
+    tables        znl_table[]: the tables that they refer to
+    source_nbytes of all chunks
+    keep          the buffers that the chunks point into
     """
 
-    head: ChunkHead
-    body: memoryview | bytes
-    source: memoryview
-    tables: Mapping[int, bytes]
+    __slots__ = ("chunks", "count", "keep", "source_nbytes", "table_count", "tables", "where")
 
-
-class StoredChunk(NamedTuple):
-    """A chunk as read.
-
-    tables         for each reference the head of its TABLE record, None for universal ones
-    offset         of the record in the stream, for messages
-    record_nbytes  bytes of its record and of the tables before it
-    """
-
-    head: ChunkHead
-    body: memoryview
-    tables: tuple[bytes | None, ...]
-    where: Where
-    offset: int
-    record_nbytes: int
+    def __init__(
+        self,
+        chunks: Any,
+        count: int,
+        tables: Any,
+        table_count: int,
+        source_nbytes: int,
+        keep: list[Any],
+        where: Where | None = None,
+    ) -> None:
+        self.chunks = chunks
+        self.count = count
+        self.tables = tables
+        self.table_count = table_count
+        self.source_nbytes = source_nbytes
+        self.keep = keep
+        self.where = where or Where("")
 
 
 def bodies_nbytes(batch: Batch) -> int:
@@ -57,81 +58,69 @@ def bodies_nbytes(batch: Batch) -> int:
     return batch.nbytes + len(batch.chunks) * BODY_SLACK_NBYTES
 
 
-def encode_batch(
-    batch: Batch, source: memoryview, level: Level, bodies: memoryview
-) -> list[EncodedChunk]:
+def encode_batch(batch: Batch, source: memoryview, level: Level, bodies: memoryview) -> Run:
     """Encode adjacent chunks of one dtype.
 
     source  batch.nbytes bytes
-    bodies  bodies_nbytes(batch) bytes to write to: the results are views of it
+    bodies  bodies_nbytes(batch) bytes to write to: the chunks of the run point into both
     """
-    starts = [0]
-    for chunk in batch.chunks:
-        starts.append(starts[-1] + chunk.nbytes)
-    sources = [source[a:b] for a, b in itertools.pairwise(starts)]
-    if not batch.dtype.modelled:
-        return [_encode_bytes(batch.dtype, part, level) for part in sources]
-    encoded = _encode_values(batch, sources, bodies)
-    if not batch.dtype.mixed:
-        return encoded
-    rivals = [_encode_bytes(batch.dtype, part, level) for part in sources]
-    return [min(pair, key=_stored_nbytes) for pair in zip(encoded, rivals, strict=True)]
-
-
-def _stored_nbytes(chunk: EncodedChunk) -> int:
-    return len(chunk.body) + 8 * len(chunk.head.tables)
-
-
-def _encode_values(
-    batch: Batch, sources: list[memoryview], bodies: memoryview
-) -> list[EncodedChunk]:
-    count = len(sources)
+    count, dtype = len(batch.chunks), batch.dtype
     chunks = ffi.new("znl_chunk[]", count)
     tables = ffi.new("znl_table[]", count)
-    scratch = _scratch("encode", int(lib.znl_encode_scratch_nbytes(BATCH_CHUNKS)))
-    regions: list[memoryview] = []
-    offset = 0
-    with native.Pins() as pins:
-        for chunk, plan, source in zip(chunks, batch.chunks, sources, strict=True):
-            region = bodies[offset : offset + len(source) + BODY_SLACK_NBYTES]
-            offset += len(region)
-            regions.append(region)
-            chunk.source, chunk.source_nbytes = pins.address(source), len(source)
-            chunk.body, chunk.body_room = pins.address(region, writable=True), len(region)
-            chunk.dtype, chunk.is_joined = batch.dtype.code, plan.is_joined
+    run = Run(chunks, count, tables, 0, batch.nbytes, [source, bodies])
+    start, body = native.address(source), native.address(bodies, writable=True)
+    for chunk, plan in zip(chunks, batch.chunks, strict=True):
+        room = plan.nbytes + BODY_SLACK_NBYTES
+        chunk.source, chunk.source_nbytes = start, plan.nbytes
+        chunk.body, chunk.body_room = body, room
+        chunk.dtype, chunk.is_joined = dtype.code, plan.is_joined
+        start, body = start + plan.nbytes, body + room
+    if dtype.modelled:
+        scratch = _scratch("encode", int(lib.znl_encode_scratch_nbytes(BATCH_CHUNKS)))
         made = lib.znl_encode_chunks(native.kernels(), chunks, count, tables, scratch, len(scratch))
-    if made < 0:
-        raise ZnlError(f"the encoder broke its own contract: {native.error_text(made)}")
-    heads = {int(t.name): bytes(ffi.buffer(t.bytes, t.nbytes)) for t in tables[0:made]}
-    return [
-        _encoded_chunk(batch.dtype, chunk, source, region, heads)
-        for chunk, source, region in zip(chunks, sources, regions, strict=True)
-    ]
+        if made < 0:
+            raise ZnlError(f"the encoder broke its own contract: {native.error_text(made)}")
+        run.table_count = int(made)
+    if not dtype.modelled or dtype.mixed:
+        offset = 0
+        for chunk, plan in zip(chunks, batch.chunks, strict=True):
+            part = source[offset : offset + plan.nbytes]
+            offset += plan.nbytes
+            packed = _encode_bytes(chunk, part, dtype, level)
+            if packed is not None:
+                run.keep.append(packed)
+    return run
 
 
-def _encoded_chunk(
-    dtype: DType, chunk: Any, source: memoryview, region: memoryview, heads: Mapping[int, bytes]
-) -> EncodedChunk:
-    references = tuple(int(chunk.tables[i]) for i in range(chunk.table_count))
-    head = ChunkHead(
-        dtype, chunk.method, chunk.unit_shift, len(source), int(chunk.checksum), references
-    )
-    start = chunk.body_offset
-    body = source if chunk.method == RAW else region[start : start + chunk.body_nbytes]
-    named = {name: heads[name] for name in references if name & format.TABLE_NAME_BIT}
-    return EncodedChunk(head, body, source, named)
+def body_nbytes(chunk: Any) -> int:
+    """Bytes of an encoded chunk's body in the stream."""
+    if chunk.distance:
+        return 0
+    return int(chunk.source_nbytes if chunk.method == RAW else chunk.body_nbytes)
 
 
-def _encode_bytes(dtype: DType, source: memoryview, level: Level) -> EncodedChunk:
-    checksum = native.xxh3_64(source)
-    method, body = RAW, source
-    if native.is_constant(source, dtype.width):
-        method, body = CONSTANT, source[: dtype.width]
-    elif len(source) <= format.MAX_ZSTD_NBYTES:
-        packed = memoryview(_zstd_compressor(level).compress(source))
-        if len(packed) < len(source):
-            method, body = ZSTD, packed
-    return EncodedChunk(ChunkHead(dtype, method, 0, len(source), checksum, ()), body, source, {})
+def stored_nbytes(chunk: Any) -> int:
+    """Bytes of an encoded chunk's body and references in the stream."""
+    return body_nbytes(chunk) + 8 * int(chunk.table_count)
+
+
+def _encode_bytes(chunk: Any, source: memoryview, dtype: DType, level: Level) -> bytes | None:
+    """Store the chunk as plain bytes if that is smaller; returns what its body points to."""
+    if not dtype.modelled:
+        chunk.checksum, chunk.method = native.xxh3_64(source), RAW
+        if native.is_constant(source, dtype.width):
+            chunk.method, chunk.body_nbytes = CONSTANT, dtype.width
+            ffi.memmove(chunk.body, source[: dtype.width], dtype.width)
+            return None
+    if chunk.method == CONSTANT or len(source) > format.MAX_ZSTD_NBYTES:
+        return None
+    packed: bytes = _zstd_compressor(level).compress(source)
+    if len(packed) >= stored_nbytes(chunk):
+        return None
+    chunk.method, chunk.table_count, chunk.unit_shift = ZSTD, 0, 0
+    chunk.body, chunk.body_offset = native.address(packed), 0
+    chunk.body_nbytes = len(packed)
+    return packed
 
 
 def _zstd_compressor(level: Level) -> zstandard.ZstdCompressor:
@@ -149,61 +138,84 @@ def _zstd_compressor(level: Level) -> zstandard.ZstdCompressor:
 def _scratch(kind: str, nbytes: int) -> Any:
     scratch = getattr(_thread, kind, None)
     if scratch is None or len(scratch) < nbytes:
-        scratch = ffi.new("uint8_t[]", nbytes)
+        scratch = native.new_uncleared("uint8_t[]", nbytes)
         setattr(_thread, kind, scratch)
     return scratch
 
 
-def decode_chunks(chunks: Sequence[StoredChunk], targets: Sequence[memoryview]) -> None:
-    """Decode chunks into views of exactly their source_nbytes, and check their checksums.
+def run_of_one(
+    head: ChunkHead,
+    body: memoryview,
+    tables: Sequence[bytes | None],
+    where: Where,
+    offset: int,
+) -> Run:
+    """A run of one chunk read from a stream.
 
+    tables  for each reference the head of its TABLE record, None for universal ones
+    offset  of the record in the stream, for messages
+    """
+    run = Run(
+        ffi.new("znl_chunk[]", 1),
+        1,
+        ffi.new("znl_table[]", max(1, len(tables))),
+        len(tables),
+        head.source_nbytes,
+        [body],
+        where,
+    )
+    chunk = run.chunks[0]
+    chunk.body, chunk.body_nbytes = native.address(body), len(body)
+    chunk.source_nbytes, chunk.checksum = head.source_nbytes, head.checksum
+    chunk.dtype, chunk.method, chunk.offset = head.dtype.code, head.method, offset
+    chunk.table_count, chunk.unit_shift = len(head.tables), head.unit_shift
+    for i, (reference, wire) in enumerate(zip(head.tables, tables, strict=True)):
+        chunk.tables[i] = reference
+        if wire is not None:
+            run.tables[i].name, run.tables[i].nbytes = reference, len(wire)
+            ffi.buffer(run.tables[i].bytes)[: len(wire)] = wire
+    return run
+
+
+def decode_run(run: Run, target: memoryview, *, has_left: bool = True) -> None:
+    """Decode all chunks of a run but the repeats into a view of its source_nbytes; check checksums.
+
+    has_left  some chunks may be zstd frames or repeats
     Raises CorruptStreamError, ChecksumError.
     """
-    values: list[tuple[StoredChunk, memoryview]] = []
-    for stored, target in zip(chunks, targets, strict=True):
-        if stored.head.method == ZSTD:
-            _decode_zstd(stored, target)
-        else:
-            values.append((stored, target))
-    if values:
-        _decode_values(values)
-
-
-def _decode_values(items: list[tuple[StoredChunk, memoryview]]) -> None:
-    chunks = ffi.new("znl_chunk[]", len(items))
-    table_count = sum(len(stored.tables) for stored, _ in items)
-    tables = ffi.new("znl_table[]", max(1, table_count))
     scratch = _scratch("decode", int(lib.znl_decode_scratch_nbytes()))
-    t = 0
-    with native.Pins() as pins:
-        for chunk, (stored, target) in zip(chunks, items, strict=True):
-            head = stored.head
-            chunk.body, chunk.body_nbytes = pins.address(stored.body), len(stored.body)
-            chunk.source, chunk.source_nbytes = pins.address(target, writable=True), len(target)
-            chunk.checksum, chunk.dtype, chunk.method = head.checksum, head.dtype.code, head.method
-            chunk.table_count, chunk.unit_shift = len(head.tables), head.unit_shift
-            for i, (reference, wire) in enumerate(zip(head.tables, stored.tables, strict=True)):
-                chunk.tables[i] = reference
-                if wire is not None:
-                    tables[t].name, tables[t].nbytes = reference, len(wire)
-                    ffi.memmove(tables[t].bytes, wire, len(wire))
-                t += 1
-        status = lib.znl_decode_chunks(
-            native.kernels(), chunks, len(items), tables, table_count, scratch, len(scratch)
-        )
-    if status == 0:
+    out = native.address(target, writable=True)
+    if lib.znl_place_chunks(run.chunks, run.count, out, len(target)) != 0:
+        raise ZnlError(f"expected room for {run.source_nbytes} bytes, found {len(target)}")
+    status = lib.znl_decode_chunks(
+        native.kernels(),
+        run.chunks,
+        run.count,
+        run.tables,
+        run.table_count,
+        scratch,
+        len(scratch),
+    )
+    if status != 0:
+        failed = next((i for i in range(run.count) if run.chunks[i].status < 0), 0)
+        _raise_status(int(status), run, run.chunks[failed])
+    if not has_left:
         return
-    failed = next((i for i, chunk in enumerate(chunks) if chunk.status), 0)
-    _raise_status(int(status), items[failed][0])
+    offset = 0
+    for i in range(run.count):
+        chunk, start = run.chunks[i], offset
+        offset += chunk.source_nbytes
+        if chunk.status == _LEFT and chunk.distance == 0:
+            _decode_zstd(run, chunk, target[start:offset])
 
 
-def _raise_status(status: int, stored: StoredChunk) -> None:
+def _raise_status(status: int, run: Run, chunk: Any) -> None:
     kind = ChecksumError if status == lib.ZNL_STATUS_CHECKSUM else CorruptStreamError
-    what = f"{stored.head.dtype.name} chunk of {stored.head.source_nbytes} bytes"
-    method = format.METHOD_NAMES[stored.head.method]
+    what = f"{BY_CODE[chunk.dtype].name} chunk of {chunk.source_nbytes} bytes"
+    method = format.METHOD_NAMES[chunk.method]
     raise kind(
-        stored.where.at(
-            stored.offset,
+        run.where.at(
+            int(chunk.offset),
             f"a whole {what} ({method})",
             f"damage: {native.error_text(status)}",
             "fetch the file again or restore it from a copy",
@@ -211,13 +223,14 @@ def _raise_status(status: int, stored: StoredChunk) -> None:
     )
 
 
-def _decode_zstd(stored: StoredChunk, target: memoryview) -> None:
-    where, at, expected = stored.where, stored.offset, stored.head.source_nbytes
+def _decode_zstd(run: Run, chunk: Any, target: memoryview) -> None:
+    where, at, expected = run.where, int(chunk.offset), len(target)
+    body = ffi.buffer(chunk.body, chunk.body_nbytes)
     if expected > format.MAX_ZSTD_NBYTES:
         limit = f"a zstd chunk of at most {format.MAX_ZSTD_NBYTES} bytes"
         raise CorruptStreamError(where.at(at, limit, expected))
     try:
-        frame = zstandard.get_frame_parameters(stored.body)
+        frame = zstandard.get_frame_parameters(body)
         if frame.content_size != expected or frame.dict_id:
             raise CorruptStreamError(
                 where.at(at, f"a zstd frame of {expected} bytes, no dictionary", frame.content_size)
@@ -225,11 +238,11 @@ def _decode_zstd(stored: StoredChunk, target: memoryview) -> None:
         if frame.window_size > format.MAX_ZSTD_NBYTES:
             limit = f"a zstd window of at most {format.MAX_ZSTD_NBYTES} bytes"
             raise CorruptStreamError(where.at(at, limit, frame.window_size))
-        data = zstandard.ZstdDecompressor().decompress(stored.body, allow_extra_data=False)
+        data = zstandard.ZstdDecompressor().decompress(body, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise CorruptStreamError(where.at(at, "a whole zstd frame", f"damage: {error}")) from None
     if len(data) != expected:
         raise CorruptStreamError(where.at(at, f"{expected} decoded bytes", len(data)))
     target[:] = data
-    if native.xxh3_64(target) != stored.head.checksum:
+    if native.xxh3_64(target) != chunk.checksum:
         raise ChecksumError(where.at(at, "decoded bytes with the stated checksum", "others"))

@@ -13,14 +13,14 @@ import zstandard
 
 from . import format
 from .buffers import BufferPool, Window
-from .chunk_codec import BODY_SLACK_NBYTES, EncodedChunk, bodies_nbytes, encode_batch
+from .chunk_codec import BODY_SLACK_NBYTES, Run, bodies_nbytes, encode_batch
 from .dtypes import BYTES
 from .format import Header
 from .inputs import Input
 from .levels import Level
 from .outputs import Output
 from .parallel import map_in_order
-from .report import Progress, Report, Tally
+from .report import Progress, Report
 from .segments import (
     BATCH_CHUNKS,
     BATCH_NBYTES,
@@ -57,7 +57,7 @@ class EncodedBatch:
     """A batch ready to be written; its bodies lie in a buffer of the body pool."""
 
     loaded: LoadedBatch
-    chunks: list[EncodedChunk]
+    run: Run
     bodies: bytearray
 
 
@@ -75,8 +75,8 @@ class BatchEncoder:
     def encode(self, loaded: LoadedBatch) -> EncodedBatch:
         """Encode one batch; called on any thread."""
         bodies = self._bodies.take(bodies_nbytes(loaded.batch))
-        chunks = encode_batch(loaded.batch, loaded.source, self._level, memoryview(bodies))
-        return EncodedBatch(loaded, chunks, bodies)
+        run = encode_batch(loaded.batch, loaded.source, self._level, memoryview(bodies))
+        return EncodedBatch(loaded, run, bodies)
 
     def release(self, encoded: EncodedBatch) -> None:
         """The batch was written."""
@@ -153,22 +153,22 @@ def compress_stream(
     encoder = BatchEncoder(level)
     writer = StreamWriter(output, stream_header(layout.kind, sha256))
     recent = RecentChunks()
-    tally = Tally()
+    done_nbytes = 0
     loaded = _load(source, start, plan_of_source, encoder.sources, digest)
     for encoded in map_in_order(encoder.encode, loaded, threads):
-        for chunk in encoded.chunks:
-            stored = writer.append(chunk, recent.match(chunk))
-            tally.add(chunk.head.dtype.name, chunk.head.source_nbytes, stored)
+        recent.match(encoded.run, encoded.loaded.source)
+        writer.append(encoded.run)
+        done_nbytes += encoded.run.source_nbytes
         encoder.release(encoded)
         if progress is not None:
-            progress(tally.source_bytes, source.nbytes)
+            progress(done_nbytes, source.nbytes)
     source.check_unchanged()
     stored_nbytes = writer.finish(digest.digest() if digest else None)
     return Report(
-        tally.source_bytes,
+        done_nbytes,
         stored_nbytes,
         time.perf_counter() - begun,
-        tally.totals(),
+        writer.totals(),
         output.path,
         digest.hexdigest() if digest else None,
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two-level directory (docs/format.md, section 7): pages of chunk entries under a root.
 
-Writer and sequential reader build the same pages from the records they see, and the reader
+Writer and sequential reader build the same pages from the records that pass, and the reader
 compares; the random reader trusts a page only as far as the chunk records agree with it.
 """
 
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from . import dtypes, format
 from .errors import CorruptStreamError, UnsupportedFormatError, Where
 from .format import PAGE_CHUNKS, Record
-from .native import table_name, xxh3_64
+from .native import ffi, lib, table_name, xxh3_64
+from .report import Totals
 
 _ENTRY = struct.Struct("<IIIBBBBQ")
 _PAGE_HEAD = struct.Struct("<IIQQQ")
@@ -70,49 +71,56 @@ class Root:
     sha256: bytes | None
 
 
-@dataclass
-class PageBuilder:
-    """Collects the entries of the page under construction."""
+class DirectoryBuilder:
+    """Collects what the directory of a stream must say while its records pass, on both ends.
 
-    entries: list[Entry] = field(default_factory=list)
-    tables: dict[int, bytes] = field(default_factory=dict)
+    state  the znl_stream that the C core fills
+    pages  the rows of the root so far
+    """
+
+    def __init__(self) -> None:
+        self.state = ffi.new("znl_stream *")
+        self.pages: list[PageRef] = []
 
     @property
     def is_full(self) -> bool:
         """A PAGE record is due."""
-        return len(self.entries) == PAGE_CHUNKS
+        return int(self.state.chunk_count) == PAGE_CHUNKS
 
-    def add(self, entry: Entry, tables: Mapping[int, bytes]) -> None:
-        """Add a chunk and the tables it refers to by name."""
-        self.entries.append(entry)
-        for name, head in tables.items():
-            if self.tables.setdefault(name, head) != head:
-                raise CorruptStreamError(f"two tables with the one name {name:#x} in a page")
-
-    def pack(self, records_nbytes: int) -> tuple[bytes, bytes, int]:
-        """(head, body, source bytes) of the record; records_nbytes: stream bytes since the last."""
-        entries = b"".join(
-            _ENTRY.pack(
-                e.source_nbytes,
-                e.record_nbytes,
-                e.lead_nbytes,
-                e.record_type,
-                e.dtype.code,
-                e.method,
-                0,
-                e.checksum,
-            )
-            for e in self.entries
-        )
-        tables = b"".join(
-            _U32.pack(format.TABLE << 24 | len(head)) + head for head in self.tables.values()
-        )
-        body = entries + tables
-        source_nbytes = sum(e.source_nbytes for e in self.entries)
+    def pack_page(self) -> tuple[bytes, bytes]:
+        """(head, body) of the PAGE record over the chunks since the last one."""
+        state = self.state
+        count, context_nbytes = int(state.chunk_count), int(state.context_nbytes)
+        entries = ffi.buffer(state.entries, count * _ENTRY.size)
+        body = bytes(entries) + bytes(ffi.buffer(state.context, context_nbytes))
         head = _PAGE_HEAD.pack(
-            len(self.entries), len(tables), source_nbytes, records_nbytes, xxh3_64(body)
+            count, context_nbytes, state.source_nbytes, state.records_nbytes, xxh3_64(body)
         )
-        return head, body, source_nbytes
+        return head, body
+
+    def end_page(self, nbytes: int, check: int) -> None:
+        """The PAGE record, of `nbytes` bytes and with this check, was written or read."""
+        state = self.state
+        self.pages.append(
+            PageRef(
+                int(state.source_nbytes),
+                int(state.records_nbytes),
+                nbytes,
+                int(state.chunk_count),
+                check,
+            )
+        )
+        lib.znl_stream_next_page(state)
+
+    def totals(self) -> dict[str, Totals]:
+        """Bytes by dtype, in order of first appearance."""
+        state = self.state
+        return {
+            dtypes.BY_CODE[code].name: Totals(
+                int(state.source_by_dtype[code]), int(state.stored_by_dtype[code])
+            )
+            for code in bytes(ffi.buffer(state.dtypes, state.dtype_count))
+        }
 
 
 def pack_root(pages: list[PageRef], sha256: bytes | None) -> tuple[bytes, bytes]:

@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import operator
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import dtypes, levels
+from .buffers import fresh_bytearray
 from .compressor import compress_stream
 from .dtypes import BYTES, DType
 from .errors import LimitExceededError, UsageError
 from .inputs import Input, MemoryInput, as_bytes_view
-from .outputs import StreamOutput
+from .outputs import MemoryOutput
 from .parallel import thread_count
 from .random_reader import RandomReader
 from .restorer import MemoryTarget, restore_stream
@@ -48,7 +48,7 @@ def compress(
     chosen = dtypes.find(dtype) if dtype is not None else found
     check_size(len(view), chosen, shape)
     source = MemoryInput(view)
-    out = io.BytesIO()
+    output = _memory_output(len(view))
 
     def planned() -> tuple[Layout, bytes, Iterator[Batch]]:
         segments = [Segment(chosen or BYTES, len(view))]
@@ -57,14 +57,22 @@ def compress(
 
     compress_stream(
         source,
-        StreamOutput(out),
+        output,
         level=levels.find(level),
         threads=thread_count(threads),
         progress=None,
         sha256=False,
         batches=planned if chosen else None,
     )
-    return out.getvalue()
+    return output.finish()
+
+
+def _memory_output(source_nbytes: int) -> MemoryOutput:
+    """Room for a stream that does not shrink, its pages included, where memory has so much."""
+    try:
+        return MemoryOutput(source_nbytes + source_nbytes // 128 + (64 << 10))
+    except MemoryError:
+        return MemoryOutput(0)
 
 
 def decompress(
@@ -102,7 +110,7 @@ def decompress(
 def _room(out: Any, nbytes: int) -> bytearray | memoryview:
     if out is None:
         try:
-            return bytearray(nbytes)
+            return fresh_bytearray(nbytes)
         except (MemoryError, OverflowError):
             raise LimitExceededError(
                 f"<stream>: expected a source that fits in memory, found {nbytes} bytes"

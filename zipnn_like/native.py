@@ -12,6 +12,9 @@ from .errors import UsageError
 
 __all__ = [
     "Pins",
+    "address",
+    "advise_large_pages",
+    "copied",
     "error_text",
     "ffi",
     "is_constant",
@@ -20,6 +23,7 @@ __all__ = [
     "kernels",
     "kernels_of",
     "lib",
+    "new_uncleared",
     "table_name",
     "xxh3_64",
 ]
@@ -55,6 +59,32 @@ class Pins:
     def __exit__(self, *exception: object) -> None:
         for held in self._held:
             ffi.release(held)
+
+
+new_uncleared = ffi.new_allocator(should_clear_after_alloc=False)
+"""As ffi.new, with any contents."""
+
+
+def copied(kind: str, source: Any, count: int) -> Any:
+    """An array of its own with the first `count` items of another."""
+    made = new_uncleared(kind, count)
+    ffi.memmove(made, source, ffi.sizeof(made))
+    return made
+
+
+def address(buffer: Any, *, writable: bool = False) -> Any:
+    """A `uint8_t *` to the first byte of a buffer, for as long as the caller keeps `buffer` itself.
+
+    Nothing is pinned: a memoryview or bytes object stays where it is while it is referred to, and
+    objects that C points to can't be cleared by the garbage collector before their holder is.
+    """
+    with ffi.from_buffer("uint8_t[]", buffer, require_writable=writable) as held:
+        return ffi.cast("uint8_t *", held)
+
+
+def advise_large_pages(buffer: Any) -> None:
+    """Ask for large pages under a writable buffer that was just allocated."""
+    lib.znl_advise_large_pages(address(buffer, writable=True), len(buffer))
 
 
 def xxh3_64(data: bytes | bytearray | memoryview) -> int:

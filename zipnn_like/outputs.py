@@ -11,10 +11,10 @@ import secrets
 import stat
 from typing import IO, Any
 
+from .buffers import LARGE_NBYTES
 from .errors import UsageError, ZnlError
 from .inputs import Input, PathLike
-
-BUFFER_NBYTES = 1 << 20
+from .native import advise_large_pages
 
 PERMISSIONS = 0o777  # the bits of a mode that are copied: never set-user-id, set-group-id, sticky
 _BY_DESCRIPTOR = {os.chmod, os.utime} <= os.supports_fd
@@ -38,9 +38,20 @@ class Output:
 
     name = "<nowhere>"
     path: str | None = None
+    _room = bytearray()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write all of `data`."""
+
+    def reserve(self, nbytes: int) -> memoryview:
+        """Room for at most `nbytes` bytes to come, of which advance() then writes the first."""
+        if len(self._room) < nbytes:
+            self._room = bytearray(nbytes)
+        return memoryview(self._room)[:nbytes]
+
+    def advance(self, nbytes: int) -> None:
+        """Write the first bytes of the room that reserve() gave; the caller keeps no view of it."""
+        self.write(memoryview(self._room)[:nbytes])
 
     def commit(self) -> None:
         """Everything was written and checked: make it visible."""
@@ -114,6 +125,41 @@ class StreamOutput(Output):
             raise _failure(self.name, error) from error
 
 
+class MemoryOutput(Output):
+    """Collects a stream in memory; records are framed where they stay.
+
+    expected_nbytes  how many bytes may come: more are taken, at the cost of a copy
+    """
+
+    name = "<stream>"
+
+    def __init__(self, expected_nbytes: int) -> None:
+        # Untouched zero pages of the system, cut off in finish(): nothing is copied on the way.
+        self._file = io.BytesIO(bytes(expected_nbytes))
+        self._nbytes = 0
+        if expected_nbytes >= LARGE_NBYTES:
+            with self._file.getbuffer() as room:
+                advise_large_pages(room)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._file.seek(self._nbytes)
+        self._nbytes += self._file.write(data)
+
+    def reserve(self, nbytes: int) -> memoryview:
+        missing = self._nbytes + nbytes - self._file.seek(0, os.SEEK_END)
+        if missing > 0:
+            self._file.write(bytes(missing + self._nbytes // 2))
+        return self._file.getbuffer()[self._nbytes : self._nbytes + nbytes]
+
+    def advance(self, nbytes: int) -> None:
+        self._nbytes += nbytes
+
+    def finish(self) -> bytes:
+        """All that was written; the end of this output."""
+        self._file.truncate(self._nbytes)
+        return self._file.getvalue()
+
+
 class FileOutput(Output):
     """A temporary file beside the target that takes the target's name in commit().
 
@@ -138,7 +184,7 @@ class FileOutput(Output):
             descriptor = os.open(self._temporary, flags, 0o600 if self._copies_mode else 0o666)
         except OSError as error:
             raise _failure(self.name, error) from error
-        self._file = os.fdopen(descriptor, "wb", buffering=BUFFER_NBYTES)
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
 
     def _check_target(self) -> None:
         """What stands under the target's name must be a file that may be replaced, or nothing."""
@@ -157,14 +203,15 @@ class FileOutput(Output):
             raise UsageError(f"{self.name}: input and output are the same file")
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        view = memoryview(data)
         try:
-            self._file.write(data)
+            while len(view):
+                view = view[self._file.write(view) :]
         except OSError as error:
             raise _failure(self.name, error) from error
 
     def commit(self) -> None:
         try:
-            self._file.flush()
             self._copy_attributes()
             os.fsync(self._file.fileno())
             self._file.close()
@@ -220,7 +267,6 @@ class FileOutput(Output):
             raise
 
     def __exit__(self, *exception: object) -> None:
-        # Closing flushes, which fails again on a full disk: the first error is the one to tell.
         with contextlib.suppress(OSError):
             self._file.close()
         with contextlib.suppress(OSError):  # mostly there is none: it has its name

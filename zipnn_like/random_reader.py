@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from . import directory, format
-from .chunk_codec import StoredChunk, decode_chunks
+from .chunk_codec import decode_run, run_of_one
 from .directory import Entry, Page, Root
 from .errors import (
     ChecksumError,
@@ -220,8 +220,7 @@ class RandomReader:
         self._agree(chunk, stated_chunk == expected)
         tables = resolve_tables(head, chunk.page.tables, self._where, offset)
         body = memoryview(record.body)
-        stored = StoredChunk(head, body, tables, self._where, offset, record.nbytes)
-        decode_chunks([stored], [target])
+        decode_run(run_of_one(head, body, tables, self._where, offset), target)
 
     def _agree(self, chunk: Located, agrees: bool) -> None:
         if not agrees:

@@ -40,22 +40,3 @@ class Report:
     def ratio(self) -> float:
         """stored_bytes / source_bytes; 1.0 for an empty source."""
         return self.stored_bytes / self.source_bytes if self.source_bytes else 1.0
-
-
-class Tally:
-    """Counts bytes by dtype while chunks pass."""
-
-    def __init__(self) -> None:
-        self._bytes: dict[str, list[int]] = {}
-        self.source_bytes = 0
-
-    def add(self, dtype: str, source_bytes: int, stored_bytes: int) -> None:
-        """Count one chunk."""
-        counts = self._bytes.setdefault(dtype, [0, 0])
-        counts[0] += source_bytes
-        counts[1] += stored_bytes
-        self.source_bytes += source_bytes
-
-    def totals(self) -> dict[str, Totals]:
-        """The sums, in order of first appearance."""
-        return {dtype: Totals(*counts) for dtype, counts in self._bytes.items()}

@@ -7,18 +7,20 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from . import format
 from .buffers import BufferPool, Window
-from .chunk_codec import StoredChunk, decode_chunks
-from .errors import ChecksumError, CorruptStreamError, LimitExceededError, UsageError
+from .chunk_codec import Run, decode_run
+from .errors import ChecksumError, CorruptStreamError, LimitExceededError, UsageError, Where
 from .inputs import Input
+from .native import ffi, lib
 from .outputs import Output
 from .parallel import map_in_order
-from .report import Progress, Report, Tally
-from .segments import BATCH_CHUNKS, BATCH_NBYTES
-from .stream_reader import StoredRepeat, StreamReader
+from .report import Progress, Report
+from .segments import BATCH_NBYTES
+from .stream_reader import StoredRun, StreamReader
 
 
 class Target:
@@ -72,85 +74,88 @@ class MemoryTarget(Target):
         return self._view[start : start + nbytes]
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Batch:
-    """Chunks decoded by one call: each with its room, repeats to be filled in later."""
+    """A run and the room for its source bytes, decoded by one call."""
 
+    stored: StoredRun
     view: memoryview
-    items: list[tuple[StoredChunk | StoredRepeat, memoryview]] = field(default_factory=list)
+
+
+class _Kept(NamedTuple):
+    """The part of the source that one run restored."""
+
+    start: int
+    stop: int
+    originals: Any  # znl_original[]
+    view: memoryview
 
 
 class _Originals:
     """The chunks of the last 16 MiB of source, for repeats."""
 
     def __init__(self) -> None:
-        self._chunks: dict[int, tuple[int, memoryview]] = {}  # by start: checksum and bytes
-        self._starts: deque[int] = deque()
+        self._kept: deque[_Kept] = deque()
         self._offset = 0
 
-    def take(self, item: StoredChunk | StoredRepeat, view: memoryview) -> None:
-        """The next item in source order: fill a repeat's view, remember a chunk's."""
-        if isinstance(item, StoredRepeat):
-            self._fill(item, view)
-        elif item.head.source_nbytes >= format.MIN_REPEAT_NBYTES:
-            self._chunks[self._offset] = (item.head.checksum, view)
-            self._starts.append(self._offset)
-        self._offset += item.head.source_nbytes
-        while self._starts and self._starts[0] < self._offset - format.MAX_DISTANCE:
-            del self._chunks[self._starts.popleft()]
+    def take(self, batch: _Batch) -> None:
+        """The next batch in source order: fill its repeats in, remember its chunks."""
+        stored, run, start = batch.stored, batch.stored.run, self._offset
+        self._offset += run.source_nbytes
+        if stored.original_count:
+            originals = ffi.new("znl_original[]", stored.original_count)
+            lib.znl_list_originals(run.chunks, run.count, originals)
+            self._kept.append(_Kept(start, self._offset, originals, batch.view))
+        if stored.left_count:
+            self._fill(run, start, batch.view)
+        while self._kept and self._kept[0].stop <= self._offset - format.MAX_DISTANCE:
+            self._kept.popleft()
 
-    def _fill(self, repeat: StoredRepeat, view: memoryview) -> None:
-        head = repeat.head
-        found = self._chunks.get(self._offset - head.distance)
-        if found is None or (found[0], len(found[1])) != (head.checksum, head.source_nbytes):
-            raise CorruptStreamError(
-                repeat.where.at(
-                    repeat.offset,
-                    f"an equal chunk {head.distance} bytes back in the source",
-                    "none",
-                )
-            )
-        view[:] = found[1]
+    def _fill(self, run: Run, start: int, view: memoryview) -> None:
+        """Fill in the repeats of a run that begins at a source offset."""
+        done = 0
+        for i in range(run.count):
+            chunk, nbytes = run.chunks[i], int(run.chunks[i].source_nbytes)
+            if chunk.distance:
+                found = self._find(chunk, start + done - int(chunk.distance))
+                if found is None:
+                    expected = f"an equal chunk {chunk.distance} bytes back in the source"
+                    raise CorruptStreamError(run.where.at(int(chunk.offset), expected, "none"))
+                view[done : done + nbytes] = found
+            done += nbytes
 
-
-def _gather(reader: StreamReader, target: Target, max_nbytes: int | None) -> Iterator[_Batch]:
-    """Group what the reader yields into batches that one call decodes."""
-    held: list[StoredChunk | StoredRepeat] = []
-    held_nbytes = held_wire_nbytes = total = 0
-    for item in reader:
-        nbytes = item.head.source_nbytes
-        total += nbytes
-        if max_nbytes is not None and total > max_nbytes:
-            raise LimitExceededError(
-                item.where.at(item.offset, f"a source of at most {max_nbytes} bytes", "more")
-            )
-        if target.room_nbytes is not None and total > target.room_nbytes:
-            expected = f"a source of {target.room_nbytes} bytes, as the ROOT says"
-            raise CorruptStreamError(item.where.at(item.offset, expected, "more"))
-        # Bodies count too: hostile ones are larger than what they claim to decode to.
-        most = max(held_nbytes + nbytes, held_wire_nbytes + item.record_nbytes)
-        if held and (most > BATCH_NBYTES or len(held) == BATCH_CHUNKS):
-            yield _place(held, held_nbytes, target)
-            held, held_nbytes, held_wire_nbytes = [], 0, 0
-        held.append(item)
-        held_nbytes += nbytes
-        held_wire_nbytes += item.record_nbytes
-    if held:
-        yield _place(held, held_nbytes, target)
+    def _find(self, repeat: Any, offset: int) -> memoryview | None:
+        """The bytes of the chunk at a source offset if it is what `repeat` says."""
+        for kept in self._kept:
+            if not kept.start <= offset < kept.stop:
+                continue
+            at = offset - kept.start
+            found = lib.znl_find_original(kept.originals, len(kept.originals), at)
+            if not found or found.checksum != repeat.checksum:
+                return None
+            same_size = found.source_nbytes == repeat.source_nbytes
+            return kept.view[at : at + found.source_nbytes] if same_size else None
+        return None
 
 
-def _place(items: list[StoredChunk | StoredRepeat], nbytes: int, target: Target) -> _Batch:
-    batch = _Batch(target.place(nbytes))
-    offset = 0
-    for item in items:
-        batch.items.append((item, batch.view[offset : offset + item.head.source_nbytes]))
-        offset += item.head.source_nbytes
-    return batch
+def _place(reader: StreamReader, target: Target, max_nbytes: int | None) -> Iterator[_Batch]:
+    """Give each run that the reader yields its room."""
+
+    def refuse(where: Where, offset: int) -> Exception:
+        if room == max_nbytes:
+            return LimitExceededError(where.at(offset, f"a source of at most {room} bytes", "more"))
+        expected = f"a source of {room} bytes, as the ROOT says"
+        return CorruptStreamError(where.at(offset, expected, "more"))
+
+    limits = [limit for limit in (max_nbytes, target.room_nbytes) if limit is not None]
+    room = min(limits, default=None)
+    for stored in reader.runs(room, refuse):
+        yield _Batch(stored, target.place(stored.run.source_nbytes))
 
 
 def _decode(batch: _Batch) -> _Batch:
-    chunks = [(item, view) for item, view in batch.items if isinstance(item, StoredChunk)]
-    decode_chunks([item for item, _ in chunks], [view for _, view in chunks])
+    stored = batch.stored
+    decode_run(stored.run, batch.view, has_left=stored.left_count > 0)
     return batch
 
 
@@ -172,17 +177,17 @@ def restore_stream(
     reader = StreamReader(source)
     digest = hashlib.sha256() if reader.header.has_sha256 else None
     originals = _Originals()
-    tally = Tally()
-    for batch in map_in_order(_decode, _gather(reader, target, max_nbytes), threads):
-        for item, view in batch.items:
-            originals.take(item, view)
-            nbytes = item.head.source_nbytes
-            tally.add(item.head.dtype.name, nbytes, item.record_nbytes)
+    done_nbytes = 0
+    for batch in map_in_order(_decode, _place(reader, target, max_nbytes), threads):
+        if batch.stored.lease is not None:
+            batch.stored.lease.release()
+        originals.take(batch)
         if digest is not None:
             digest.update(batch.view)
         target.deliver(batch.view)
+        done_nbytes += len(batch.view)
         if progress is not None:
-            progress(tally.source_bytes, total_nbytes)
+            progress(done_nbytes, total_nbytes)
     ending = reader.ending
     if ending is None:
         raise CorruptStreamError(f"{source.name}: the stream did not end")
@@ -192,10 +197,10 @@ def restore_stream(
             f"{source.name}: SHA-256 of the source: expected {expected}, found {digest.hexdigest()}"
         )
     return Report(
-        tally.source_bytes,
+        done_nbytes,
         ending.stored_nbytes,
         time.perf_counter() - begun,
-        tally.totals(),
+        reader.totals(),
         None,
         ending.sha256.hex() if ending.sha256 else None,
     )

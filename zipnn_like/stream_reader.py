@@ -1,31 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a stream front to back, pipes included, and checks the directory against what it saw."""
+"""Reads a stream front to back, pipes included, and checks the directory against what it saw.
+
+The C core takes runs of chunk records off the stream. Every other record, and every record that it
+refuses, is read here one at a time: only here is told what is wrong with one.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
-from . import directory, format
-from .chunk_codec import StoredChunk
-from .directory import Entry, PageBuilder, PageRef
+from . import directory, format, native
+from .buffers import BufferPool, Lease
+from .chunk_codec import Run
+from .directory import DirectoryBuilder
 from .errors import ChecksumError, CorruptStreamError, TruncatedStreamError, Where
-from .format import ChunkHead, Record, SameAsHead
-from .inputs import Input
-from .native import table_name
+from .format import ChunkHead, Record
+from .inputs import Input, MemoryInput
+from .native import ffi, lib, table_name
+from .report import Totals
+from .segments import BATCH_CHUNKS, BATCH_NBYTES
 
 MAX_LEAD_NBYTES = (1 << 32) - 1  # a field of a page entry
-
-
-class StoredRepeat(NamedTuple):
-    """A SAME_AS record as read."""
-
-    head: SameAsHead
-    where: Where
-    offset: int
-    record_nbytes: int
+WIRE_NBYTES = 4 << 20  # read at a time
+_UNLIMITED = (1 << 64) - 1
+_MAX_TABLES = int(lib.ZNL_MAX_TABLES)
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,21 @@ class Ending:
     source_nbytes: int
     stored_nbytes: int
     sha256: bytes | None
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as read.
+
+    left_count      zstd frames and repeats in it
+    original_count  chunks in it that a repeat may refer to
+    lease           of the buffer that its bodies lie in: release it when they are decoded
+    """
+
+    run: Run
+    left_count: int
+    original_count: int
+    lease: Lease | None
 
 
 def resolve_tables(
@@ -56,115 +71,169 @@ def resolve_tables(
     return tuple(found)
 
 
+class _Wire:
+    """The bytes of a stream in order, as many of them together as asked for.
+
+    view    what is there now; take() and skip() cut its front off
+    offset  of its first byte in the stream
+    """
+
+    def __init__(self, source: Input) -> None:
+        self._source = source
+        self._pool = BufferPool(WIRE_NBYTES)
+        self._lease: Lease | None = None
+        self._is_whole = isinstance(source, MemoryInput)
+        self.view = source.view if isinstance(source, MemoryInput) else memoryview(b"")
+        self.offset = 0
+
+    def share(self) -> Lease | None:
+        """A lease of the buffer under `view`; None for memory of the caller."""
+        return self._lease.share() if self._lease else None
+
+    def skip(self, nbytes: int) -> None:
+        """Step over bytes that are there."""
+        self.view = self.view[nbytes:]
+        self.offset += nbytes
+
+    def fill(self, nbytes: int) -> int:
+        """Have at least `nbytes` bytes there, or all that are left; returns how many there are."""
+        if len(self.view) >= nbytes or self._is_whole:
+            return len(self.view)
+        held = len(self.view)
+        lease = Lease(self._pool, self._pool.take(max(nbytes, WIRE_NBYTES)))
+        view = memoryview(lease.buffer)
+        view[:held] = self.view
+        if self._lease:
+            self._lease.release()
+        self._lease = lease
+        filled = held + self._source.readinto(view[held:])
+        self._is_whole = filled < len(view)
+        self.view = view[:filled]
+        return filled
+
+    def take(self, nbytes: int) -> memoryview:
+        """The next `nbytes` bytes; fewer only at the end."""
+        self.fill(nbytes)
+        taken = self.view[:nbytes]
+        self.skip(len(taken))
+        return taken
+
+
 class StreamReader:
     """Iterates over the chunks of a stream; `ending` is set once the last one was taken."""
 
     def __init__(self, source: Input) -> None:
-        self._source = source
-        self._offset = 0
+        self._wire = _Wire(source)
         self._where = Where(source.name)
-        self._tables: dict[int, bytes] = {}
-        self._table_order: deque[int] = deque()
-        self._page = PageBuilder()
-        self._pages: list[PageRef] = []
-        self._lead_nbytes = 0
-        self._records_nbytes = 0
-        self.ending: Ending | None = None
-        head = self._source.take(format.HEADER_NBYTES)
-        self.header = format.parse_header(bytes(head), self._where)
-        self._offset = format.HEADER_NBYTES
-
-    def __iter__(self) -> Iterator[StoredChunk | StoredRepeat]:
-        """Chunks and repeats in source order. Raises CorruptStreamError, UnsupportedFormatError."""
-        while self.ending is None:
-            record = self._read_record()
-            if record is None:
-                continue
-            if self._page.is_full and record.type in (format.CHUNK, format.SAME_AS):
-                raise CorruptStreamError(
-                    self._where.at(record.offset, "a PAGE record after 512 chunks", "a chunk")
-                )
-            if record.type == format.CHUNK:
-                yield self._take_chunk(record)
-            elif record.type == format.SAME_AS:
-                head = format.parse_same_as_head(record, self._where)
-                nbytes = self._add_entry(record, head, 0, {})
-                yield StoredRepeat(head, self._where, record.offset, nbytes)
-            elif record.type == format.TABLE:
-                self._take_table(record)
-            elif record.type == format.PAGE:
-                self._check_page(record)
-            else:
-                self._finish(record)
-
-    def _take_chunk(self, record: Record) -> StoredChunk:
-        head = format.parse_chunk_head(record, self._where)
-        tables = resolve_tables(head, self._tables, self._where, record.offset)
-        named = {
-            name: table
-            for name, table in zip(head.tables, tables, strict=True)
-            if table is not None
-        }
-        nbytes = self._add_entry(record, head, head.method, named)
-        body = memoryview(record.body)
-        return StoredChunk(head, body, tables, self._where, record.offset, nbytes)
-
-    def _add_entry(
-        self, record: Record, head: ChunkHead | SameAsHead, method: int, tables: dict[int, bytes]
-    ) -> int:
-        """Enter a chunk in the page being checked; returns its bytes with the records before it."""
-        lead = self._lead_nbytes
-        entry = Entry(
-            head.source_nbytes, record.nbytes, lead, record.type, head.dtype, method, head.checksum
+        self._directory = DirectoryBuilder()
+        self._run = ffi.new("znl_run *")
+        self._room = (
+            ffi.new("znl_chunk[]", BATCH_CHUNKS),
+            ffi.new("znl_table[]", BATCH_CHUNKS * _MAX_TABLES),
         )
-        self._page.add(entry, tables)
-        self._lead_nbytes = 0
-        self._records_nbytes += record.nbytes
-        return record.nbytes + lead
+        self._run.chunks, self._run.tables = self._room
+        self._run.chunk_room, self._run.batch_nbytes = BATCH_CHUNKS, BATCH_NBYTES
+        self.source_nbytes = 0
+        self.ending: Ending | None = None
+        head = self._wire.take(format.HEADER_NBYTES)
+        self.header = format.parse_header(bytes(head), self._where)
 
-    def _take_table(self, record: Record) -> None:
-        name = table_name(record.head) if len(record.head) and not len(record.body) else None
-        if name is None:
-            raise CorruptStreamError(
-                self._where.at(record.offset, "a well-formed frequency table", "another")
-            )
-        if self._tables.get(name, record.head) != record.head:
-            raise CorruptStreamError(
-                self._where.at(record.offset, "one table under one name", f"two under {name:#x}")
-            )
-        self._table_order.append(name)
-        self._tables[name] = record.head
-        if len(self._table_order) > format.MAX_TABLES_KEPT:
-            oldest = self._table_order.popleft()
-            if oldest not in self._table_order:
-                del self._tables[oldest]
-        self._pass_by(record.offset, record.nbytes)
+    def runs(
+        self, room_nbytes: int | None, refuse: Callable[[Where, int], Exception]
+    ) -> Iterator[StoredRun]:
+        """Runs of at most a batch each, in source order.
 
-    def _pass_by(self, offset: int, nbytes: int) -> None:
-        """Count a record that is no chunk."""
-        self._lead_nbytes += nbytes
-        self._records_nbytes += nbytes
-        if self._lead_nbytes > MAX_LEAD_NBYTES:
-            raise CorruptStreamError(
-                self._where.at(offset, f"at most {MAX_LEAD_NBYTES} bytes between chunks", "more")
+        room_nbytes  source bytes that may come, None for any number
+        refuse       makes the error to raise for a chunk beyond them, from its place
+        Raises CorruptStreamError, UnsupportedFormatError.
+        """
+        while self.ending is None:
+            room = _UNLIMITED if room_nbytes is None else room_nbytes - self.source_nbytes
+            scan, run = self._scan(room)
+            if run is not None:
+                self.source_nbytes += run.source_nbytes
+                yield StoredRun(
+                    run, int(scan.left_count), int(scan.original_count), self._wire.share()
+                )
+            if scan.stop == lib.ZNL_STOP_MORE and self._wire.fill(scan.wanted_nbytes) < int(
+                scan.wanted_nbytes
+            ):
+                self._read_record()  # says what is missing
+            elif scan.stop == lib.ZNL_STOP_ROOM:
+                if run is None:
+                    raise refuse(self._where, self._wire.offset)
+            elif scan.stop == lib.ZNL_STOP_OTHER:
+                self._take_record()
+
+    def totals(self) -> dict[str, Totals]:
+        """Bytes by dtype so far."""
+        return self._directory.totals()
+
+    def _scan(self, room: int) -> tuple[Any, Run | None]:
+        """Let the C core take what it can: the znl_run, and its chunks if there are any."""
+        scan, view = self._run, self._wire.view
+        scan.source_room, scan.offset = room, self._wire.offset
+        lib.znl_scan_chunks(
+            self._directory.state, native.kernels(), native.address(view), len(view), scan
+        )
+        self._wire.skip(int(scan.taken_nbytes))
+        count, table_count = int(scan.chunk_count), int(scan.table_count)
+        if count == 0:
+            return scan, None
+        chunks = native.copied("znl_chunk[]", scan.chunks, count)
+        tables = native.copied("znl_table[]", scan.tables, table_count)
+        nbytes = int(scan.source_nbytes)
+        return scan, Run(chunks, count, tables, table_count, nbytes, [view], self._where)
+
+    def _take_record(self) -> None:
+        """Take a record that the C core left: a page, the root, one to skip, or a broken one."""
+        record = self._read_record()
+        if record is None:
+            return
+        if record.type == format.PAGE:
+            self._check_page(record)
+        elif record.type == format.ROOT:
+            self._finish(record)
+        else:
+            raise self._refusal(record)
+
+    def _refusal(self, record: Record) -> Exception:
+        """What is wrong with a chunk or table that the C core did not take."""
+        where, at = self._where, record.offset
+        if record.type == format.TABLE:
+            is_table = len(record.body) == 0 and table_name(record.head) is not None
+            expected = (
+                f"one table under one name and {MAX_LEAD_NBYTES} bytes between chunks"
+                if is_table
+                else "a well-formed frequency table"
             )
+            return CorruptStreamError(where.at(at, expected, "another"))
+        if self._directory.is_full:
+            return CorruptStreamError(where.at(at, "a PAGE record after 512 chunks", "a chunk"))
+        if record.type == format.SAME_AS:
+            format.parse_same_as_head(record, where)
+        else:
+            head = format.parse_chunk_head(record, where)
+            resolve_tables(head, self._tables_kept(), where, at)
+        return CorruptStreamError(where.at(at, "a chunk that keeps every rule", "another"))
+
+    def _tables_kept(self) -> dict[int, bytes]:
+        state = self._directory.state
+        kept = (state.kept[i] for i in range(state.kept_count))
+        return {int(t.name): bytes(ffi.buffer(t.bytes, t.nbytes)) for t in kept}
 
     def _check_page(self, record: Record) -> None:
-        head, body, source_nbytes = self._page.pack(self._records_nbytes)
-        count = len(self._page.entries)
-        short_before = bool(self._pages) and self._pages[-1].chunk_count < format.PAGE_CHUNKS
-        if count == 0 or short_before or head != record.head or body != record.body:
+        builder = self._directory
+        count = int(builder.state.chunk_count)
+        short_before = bool(builder.pages) and builder.pages[-1].chunk_count < format.PAGE_CHUNKS
+        if count == 0 or short_before or builder.pack_page() != (record.head, record.body):
             raise CorruptStreamError(
                 self._where.at(record.offset, "a PAGE that lists the chunks before it", "another")
             )
-        self._pages.append(
-            PageRef(source_nbytes, self._records_nbytes, record.nbytes, count, record.check)
-        )
-        self._page = PageBuilder()
-        self._records_nbytes = self._lead_nbytes = 0
+        builder.end_page(record.nbytes, record.check)
 
     def _finish(self, record: Record) -> None:
-        if self._records_nbytes:
+        if self._directory.state.records_nbytes:
             raise CorruptStreamError(
                 self._where.at(
                     record.offset, "the ROOT right behind the last PAGE", "other records"
@@ -175,28 +244,28 @@ class StreamReader:
             raise CorruptStreamError(
                 self._where.at(record.offset, "a SHA-256 as the stream header says", "another")
             )
-        head, body = directory.pack_root(self._pages, root.sha256)
+        head, body = directory.pack_root(self._directory.pages, root.sha256)
         if head != record.head or body != record.body:
             raise CorruptStreamError(
                 self._where.at(record.offset, "a ROOT that lists the pages before it", "another")
             )
         prefix = format.pack_record_start(format.ROOT, record.head, len(record.body))[:16]
         self._check_footer(record, prefix)
-        self.ending = Ending(root.source_nbytes, self._offset, root.sha256)
+        self.ending = Ending(root.source_nbytes, self._wire.offset, root.sha256)
 
     def _check_footer(self, root: Record, prefix: bytes) -> None:
-        at = self._offset
+        at = self._wire.offset
         footer = bytes(self._take_exactly(format.FOOTER_NBYTES))
         if format.pack_footer(root.nbytes, at + format.FOOTER_NBYTES, prefix) != footer:
             raise ChecksumError(self._where.at(at, "the footer of this stream", "another"))
-        if len(self._source.take(1)):
+        if self._wire.fill(1):
             raise CorruptStreamError(
-                self._where.at(self._offset, "the end of the stream", "more bytes")
+                self._where.at(self._wire.offset, "the end of the stream", "more bytes")
             )
 
     def _read_record(self) -> Record | None:
         """The next record, None when its type may be skipped."""
-        offset = self._offset
+        offset = self._wire.offset
         start = bytes(self._take_exactly(format.PREFIX_NBYTES))
         prefix = format.parse_prefix(start, self._where, offset)
         head = bytes(self._take_exactly(prefix.head_nbytes))
@@ -204,27 +273,38 @@ class StreamReader:
         body = self._take_exactly(prefix.body_nbytes)
         padding = self._take_exactly(format.padding_nbytes(prefix.body_nbytes))
         if any(padding):
-            raise CorruptStreamError(
-                self._where.at(self._offset - len(padding), "zero padding", bytes(padding).hex())
-            )
-        nbytes = self._offset - offset
+            at = self._wire.offset - len(padding)
+            raise CorruptStreamError(self._where.at(at, "zero padding", bytes(padding).hex()))
+        nbytes = self._wire.offset - offset
         record = Record(prefix.type, head, body, prefix.check, offset, nbytes)
         format.check_body(record, self._where)
         if not known:
-            self._pass_by(offset, nbytes)
+            self._pass_by(record)
             return None
         return record
 
+    def _pass_by(self, record: Record) -> None:
+        """Count a record that is skipped."""
+        state = self._directory.state
+        state.lead_nbytes += record.nbytes
+        state.records_nbytes += record.nbytes
+        if state.lead_nbytes > MAX_LEAD_NBYTES:
+            raise CorruptStreamError(
+                self._where.at(
+                    record.offset, f"at most {MAX_LEAD_NBYTES} bytes between chunks", "more"
+                )
+            )
+
     def _take_exactly(self, nbytes: int) -> memoryview:
-        taken = self._source.take(nbytes)
+        at = self._wire.offset
+        taken = self._wire.take(nbytes)
         if len(taken) < nbytes:
             raise TruncatedStreamError(
                 self._where.at(
-                    self._offset,
+                    at,
                     f"{nbytes} more bytes",
                     f"the end after {len(taken)}",
                     "the stream is cut short: fetch it again",
                 )
             )
-        self._offset += nbytes
         return taken

@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass
 
-from . import directory, format
-from .chunk_codec import EncodedChunk
-from .directory import Entry, PageBuilder, PageRef
+from . import directory, format, native
+from .chunk_codec import Run, stored_nbytes
+from .directory import DirectoryBuilder
 from .errors import ZnlError
-from .format import Header, SameAsHead
+from .format import Header
+from .native import ffi, lib
 from .outputs import Output
+from .report import Totals
+
+_FRAME_NBYTES = int(lib.ZNL_FRAME_NBYTES)
 
 
 @dataclass(frozen=True)
@@ -23,39 +27,47 @@ class _Seen:
 
 
 class RecentChunks:
-    """Finds a chunk with the same bytes among those of the last 16 MiB of source."""
+    """Finds chunks with the same bytes among those of the last 16 MiB of source."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[int, int], _Seen] = {}
         self._order: deque[tuple[int, tuple[int, int]]] = deque()
         self._start = 0
 
-    def match(self, chunk: EncodedChunk) -> int | None:
-        """Take the next chunk of the source: the distance to an equal one, or None.
+    def match(self, run: Run, source: memoryview) -> None:
+        """Take the next run of the source: set the distance of each chunk that repeats another.
 
-        Equal means compared byte by byte. A chunk without a match is remembered.
+        Equal means compared byte by byte. A chunk without a match is remembered, with its part of
+        `source`.
         """
-        start = self._start
-        self._start += chunk.head.source_nbytes
+        offset = 0
+        for i in range(run.count):
+            chunk, start = run.chunks[i], offset
+            offset += chunk.source_nbytes
+            nbytes = offset - start
+            if nbytes >= format.MIN_REPEAT_NBYTES and _repeat_saves(chunk):
+                part = source[start:offset]
+                chunk.distance = self._take(chunk.checksum, nbytes, self._start + start, part)
+        self._start += offset
+
+    def _take(self, checksum: int, nbytes: int, start: int, source: memoryview) -> int:
         while self._order and start - self._order[0][0] > format.MAX_DISTANCE:
             old_start, old_key = self._order.popleft()
             if self._seen[old_key].start == old_start:
                 del self._seen[old_key]
-        key = (chunk.head.checksum, chunk.head.source_nbytes)
+        key = (checksum, nbytes)
         seen = self._seen.get(key)
-        too_small = chunk.head.source_nbytes < format.MIN_REPEAT_NBYTES
-        if too_small or chunk.head.method == format.CONSTANT or not _repeat_saves(chunk):
-            return None
-        if seen is not None and seen.source == chunk.source:
+        if seen is not None and seen.source == source:
             return start - seen.start
-        self._seen[key] = _Seen(start, chunk.source)
+        self._seen[key] = _Seen(start, source)
         self._order.append((start, key))
-        return None
+        return 0
 
 
-def _repeat_saves(chunk: EncodedChunk) -> bool:
+def _repeat_saves(chunk: object) -> bool:
     """A SAME_AS record is smaller than the chunk."""
-    return 16 + 8 * len(chunk.head.tables) + len(chunk.body) > format.SAME_AS_HEAD_NBYTES
+    is_constant = chunk.method == format.CONSTANT  # type: ignore[attr-defined]
+    return not is_constant and 16 + stored_nbytes(chunk) > format.SAME_AS_HEAD_NBYTES
 
 
 class StreamWriter:
@@ -63,107 +75,63 @@ class StreamWriter:
 
     def __init__(self, output: Output, header: Header) -> None:
         self._output = output
-        self._page = PageBuilder()
-        self._pages: list[PageRef] = []
-        self._tables: OrderedDict[int, bytes] = OrderedDict()
-        self._lead_nbytes = 0  # since the last chunk record
-        self._records_nbytes = 0  # since the last page
+        self._directory = DirectoryBuilder()
+        self._framed = ffi.new("size_t *")
         self.nbytes = 0
         self._write(format.pack_header(header))
 
-    def append(self, chunk: EncodedChunk, distance: int | None) -> int:
-        """Write a chunk, its new tables before it; returns the stream bytes it took.
+    def append(self, run: Run) -> None:
+        """Write the chunks of a run, new tables before them, pages where they are due."""
+        done = 0
+        while done < run.count:
+            room = self._output.reserve(run.source_nbytes + _FRAME_NBYTES * run.count)
+            taken = lib.znl_frame_chunks(
+                self._directory.state,
+                native.kernels(),
+                run.chunks + done,
+                run.count - done,
+                run.tables,
+                run.table_count,
+                native.address(room, writable=True),
+                len(room),
+                self._framed,
+            )
+            if taken < 0:
+                what = native.error_text(taken)
+                raise ZnlError(f"{self._output.name}: records can't be written: {what}")
+            room.release()
+            self._output.advance(int(taken))
+            self.nbytes += taken
+            done += self._framed[0]
+            if self._directory.is_full:
+                self._write_page()
 
-        distance  source bytes back to an equal chunk that RecentChunks found, or None
-        """
-        before = self.nbytes
-        head = chunk.head
-        if distance is not None:
-            same = SameAsHead(head.dtype, head.source_nbytes, head.checksum, distance)
-            packed = format.pack_same_as_head(same)
-            self._write_chunk_record(format.SAME_AS, packed, b"", chunk, tables=False)
-        else:
-            for name, table in chunk.tables.items():
-                self._write_table(name, table)
-            packed = format.pack_chunk_head(head)
-            self._write_chunk_record(format.CHUNK, packed, chunk.body, chunk, tables=True)
-        taken = self.nbytes - before
-        if self._page.is_full:
-            self._write_page()
-        return taken
+    def totals(self) -> dict[str, Totals]:
+        """Bytes by dtype so far."""
+        return self._directory.totals()
 
     def finish(self, sha256: bytes | None) -> int:
         """Write the last page, the root and the footer; returns the size of the stream."""
-        if self._page.entries:
+        if self._directory.state.chunk_count:
             self._write_page()
-        head, body = directory.pack_root(self._pages, sha256)
+        head, body = directory.pack_root(self._directory.pages, sha256)
         start = format.pack_record_start(format.ROOT, head, len(body))
         root_nbytes = self._write_record(start, body)
         stream_nbytes = self.nbytes + format.FOOTER_NBYTES
         self._write(format.pack_footer(root_nbytes, stream_nbytes, start[: format.PREFIX_NBYTES]))
         return self.nbytes
 
-    def _write_table(self, name: int, head: bytes) -> None:
-        """Write a table unless the last 1024 TABLE records hold it."""
-        known = self._tables.get(name)
-        if known == head:
-            return
-        if known is not None:  # a reader would decode one of them with the other's frequencies
-            raise ZnlError(f"{self._output.name}: two tables with the same name {name:#x}")
-        self._tables[name] = head
-        if len(self._tables) > format.MAX_TABLES_KEPT - format.MAX_TABLES_OF_CHUNK:
-            self._tables.popitem(last=False)
-        self._lead_nbytes += self._write_record(
-            format.pack_record_start(format.TABLE, head, 0), b""
-        )
-
-    def _write_chunk_record(
-        self,
-        type_: int,
-        head: bytes,
-        body: memoryview | bytes,
-        chunk: EncodedChunk,
-        *,
-        tables: bool,
-    ) -> None:
-        nbytes = self._write_record(format.pack_record_start(type_, head, len(body)), body)
-        method = chunk.head.method if tables else 0
-        self._page.add(
-            Entry(
-                chunk.head.source_nbytes,
-                nbytes,
-                self._lead_nbytes,
-                type_,
-                chunk.head.dtype,
-                method,
-                chunk.head.checksum,
-            ),
-            chunk.tables if tables else {},
-        )
-        self._lead_nbytes = 0
-
     def _write_page(self) -> None:
-        head, body, source_nbytes = self._page.pack(self._records_nbytes)
+        head, body = self._directory.pack_page()
         start = format.pack_record_start(format.PAGE, head, len(body))
-        records_nbytes = self._records_nbytes
         nbytes = self._write_record(start, body)
-        check = int.from_bytes(start[8:16], "little")
-        count = len(self._page.entries)
-        self._pages.append(PageRef(source_nbytes, records_nbytes, nbytes, count, check))
-        self._page = PageBuilder()
-        self._records_nbytes = 0
+        self._directory.end_page(nbytes, int.from_bytes(start[8:16], "little"))
 
-    def _write_record(self, start: bytes, body: memoryview | bytes) -> int:
-        padding = bytes(format.padding_nbytes(len(body)))
-        self._write(start)
-        if len(body):
-            self._write(body)
-        if padding:
-            self._write(padding)
-        nbytes = len(start) + len(body) + len(padding)
-        self._records_nbytes += nbytes
-        return nbytes
+    def _write_record(self, start: bytes, body: bytes) -> int:
+        record = start + body + bytes(format.padding_nbytes(len(body)))
+        self._write(record)
+        return len(record)
 
-    def _write(self, data: memoryview | bytes) -> None:
+    def _write(self, data: bytes) -> None:
         self._output.write(data)
         self.nbytes += len(data)

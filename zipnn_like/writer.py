@@ -19,23 +19,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import IO, Any
 
-from . import dtypes, format, levels
-from .chunk_codec import EncodedChunk
+from . import dtypes, levels, native
+from .chunk_codec import Run, body_nbytes
 from .compressor import BatchEncoder, LoadedBatch, stream_header
 from .dtypes import BYTES
 from .errors import UsageError, ZnlError
+from .format import RAW
 from .inputs import PathLike
 from .memory import as_values, check_size
+from .native import ffi
 from .outputs import FileOutput
 from .parallel import map_in_order, thread_count
-from .report import Report, Tally
+from .report import Report, Totals
 from .segments import BATCH_NBYTES, Batch, Segment, plan_batches, plan_chunks
 from .sources.layout import KIND_SAFETENSORS
 from .sources.safetensors import HeaderBuilder
 from .stream_writer import RecentChunks, StreamWriter
 
-_SPOOLED = struct.Struct("<BBBIQIIB")
-_TABLE = struct.Struct("<QB")
+_RUN = struct.Struct("=IIQQ")  # chunks, tables, source bytes, bytes of bodies
+_CHUNK_NBYTES = int(ffi.sizeof("znl_chunk"))
+_TABLE_NBYTES = int(ffi.sizeof("znl_table"))
 
 
 class Writer:
@@ -113,14 +116,15 @@ class Writer:
         self._check_open()
         begun = time.perf_counter()
         try:
-            tally, nbytes = self._write_stream()
+            totals, nbytes = self._write_stream()
             self._output.commit()
         except BaseException as error:
             self._fail(error)
             raise
         self._end()
         self._seconds += time.perf_counter() - begun
-        return Report(tally.source_bytes, nbytes, self._seconds, tally.totals(), self._output.path)
+        source_nbytes = sum(total.source_bytes for total in totals.values())
+        return Report(source_nbytes, nbytes, self._seconds, totals, self._output.path)
 
     def abort(self) -> None:
         """Drop everything: no file appears."""
@@ -158,29 +162,28 @@ class Writer:
         self._is_open = False
         self._drop()
 
-    def _write_stream(self) -> tuple[Tally, int]:
+    def _write_stream(self) -> tuple[dict[str, Totals], int]:
         """Write all to the output. Returns the totals and the size of the stream."""
         header = self._header.pack()
         stream = StreamWriter(self._output, stream_header(KIND_SAFETENSORS))
-        tally = Tally()
-        for chunk, distance in self._all_chunks(header):
-            stored = stream.append(chunk, distance)
-            tally.add(chunk.head.dtype.name, chunk.head.source_nbytes, stored)
+        for run in self._all_runs(header):
+            stream.append(run)
+        totals = stream.totals()
         expected = len(header) + self._header.body_nbytes
-        if tally.source_bytes != expected:
+        found = sum(total.source_bytes for total in totals.values())
+        if found != expected:
             raise ZnlError(
                 f"{self._output.name}: expected {expected} bytes of header and tensors, "
-                f"found {tally.source_bytes}"
+                f"found {found}"
             )
-        return tally, stream.finish(None)
+        return totals, stream.finish(None)
 
-    def _all_chunks(self, header: bytes) -> Iterator[tuple[EncodedChunk, int | None]]:
+    def _all_runs(self, header: bytes) -> Iterator[Run]:
         batches = plan_batches(plan_chunks([Segment(BYTES, len(header))]))
         encoder = BatchEncoder(self._level)
         for loaded in _slices(batches, memoryview(header), encoder):
-            for chunk in encoder.encode(loaded).chunks:
-                yield chunk, None
-        yield from self._spool.chunks()
+            yield encoder.encode(loaded).run
+        yield from self._spool.runs()
 
     def _encode(self, segment: Segment, view: memoryview) -> None:
         """Encode a tensor. Small ones are not joined: each add() is complete when it returns."""
@@ -188,8 +191,8 @@ class Writer:
         loaded = _slices(batches, view, self._encoder)
         threads = self._threads if segment.nbytes > BATCH_NBYTES else 1  # one batch: no pool
         for encoded in map_in_order(self._encoder.encode, loaded, threads):
-            for chunk in encoded.chunks:
-                self._spool.put(chunk, self._recent.match(chunk))
+            self._recent.match(encoded.run, encoded.loaded.source)
+            self._spool.put(encoded.run)
             self._encoder.release(encoded)
 
 
@@ -229,7 +232,7 @@ def _read_exactly(reader: IO[bytes] | io.BufferedReader, nbytes: int) -> bytes:
 
 
 class _Spool:
-    """Encoded chunks in a temporary file of a folder, in order."""
+    """Encoded runs in a temporary file of a folder, in order."""
 
     def __init__(self, folder: str) -> None:
         try:
@@ -238,31 +241,22 @@ class _Spool:
             raise _temporary_file_error(error) from error
         self._count = 0
 
-    def put(self, chunk: EncodedChunk, distance: int | None) -> None:
-        """Add a chunk; distance as StreamWriter.append takes it."""
-        head = chunk.head
+    def put(self, run: Run) -> None:
+        """Add a run; its chunks may be repeats already."""
+        sizes = [body_nbytes(run.chunks[i]) for i in range(run.count)]
         try:
-            self._file.write(
-                _SPOOLED.pack(
-                    head.dtype.code,
-                    head.method,
-                    head.unit_shift,
-                    head.source_nbytes,
-                    head.checksum,
-                    distance or 0,
-                    len(chunk.body),
-                    len(head.tables),
-                )
-            )
-            for name in head.tables:
-                table = chunk.tables.get(name, b"")
-                self._file.write(_TABLE.pack(name, len(table)) + table)
-            self._file.write(chunk.body)
+            self._file.write(_RUN.pack(run.count, run.table_count, run.source_nbytes, sum(sizes)))
+            self._file.write(ffi.buffer(run.chunks, run.count * _CHUNK_NBYTES))
+            self._file.write(ffi.buffer(run.tables, run.table_count * _TABLE_NBYTES))
+            for i, nbytes in enumerate(sizes):
+                chunk = run.chunks[i]
+                start = chunk.source if chunk.method == RAW else chunk.body + chunk.body_offset
+                self._file.write(ffi.buffer(start, nbytes))
         except OSError as error:
             raise _temporary_file_error(error) from error
         self._count += 1
 
-    def chunks(self) -> Iterator[tuple[EncodedChunk, int | None]]:
+    def runs(self) -> Iterator[Run]:
         """What was put, from the first on."""
         try:
             self._file.seek(0)  # writes what is still buffered
@@ -270,22 +264,20 @@ class _Spool:
             raise _temporary_file_error(error) from error
         reader = io.BufferedReader(self._file.raw) if hasattr(self._file, "raw") else self._file
         for _ in range(self._count):
-            fixed = _read_exactly(reader, _SPOOLED.size)
-            code, method, shift, nbytes, checksum, distance, body_nbytes, count = _SPOOLED.unpack(
-                fixed
+            count, table_count, source_nbytes, nbytes = _RUN.unpack(
+                _read_exactly(reader, _RUN.size)
             )
-            names: list[int] = []
-            tables: dict[int, bytes] = {}
-            for _ in range(count):
-                name, table_nbytes = _TABLE.unpack(_read_exactly(reader, _TABLE.size))
-                names.append(name)
-                if table_nbytes:
-                    tables[name] = _read_exactly(reader, table_nbytes)
-            body = _read_exactly(reader, body_nbytes)
-            head = format.ChunkHead(
-                dtypes.BY_CODE[code], method, shift, nbytes, checksum, tuple(names)
-            )
-            yield EncodedChunk(head, body, memoryview(b""), tables), distance or None
+            chunks = ffi.new("znl_chunk[]", count)
+            tables = ffi.new("znl_table[]", table_count)
+            ffi.buffer(chunks)[:] = _read_exactly(reader, count * _CHUNK_NBYTES)
+            ffi.buffer(tables)[:] = _read_exactly(reader, table_count * _TABLE_NBYTES)
+            bodies = _read_exactly(reader, nbytes)
+            body = native.address(bodies)
+            for chunk in chunks:
+                chunk.body = chunk.source = body  # of a raw chunk the source is the body
+                chunk.body_offset = 0
+                body += body_nbytes(chunk)
+            yield Run(chunks, count, tables, table_count, source_nbytes, [bodies])
 
     def __enter__(self) -> _Spool:
         return self
