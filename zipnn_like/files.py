@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from typing import IO
@@ -11,13 +12,14 @@ from . import levels
 from .compressor import compress_stream
 from .errors import UsageError, ZnlError
 from .inputs import FileInput, Input, PathLike, open_input
-from .outputs import CompareOutput, Output, open_output
-from .parallel import thread_count
+from .outputs import CompareOutput, FileOutput, Output, open_output
+from .parallel import Follower, thread_count
 from .random_reader import RandomReader, file_pread
 from .report import Progress, Report
 from .restorer import OutputTarget, restore_stream
 
 SUFFIX = ".znl"
+WRITES_AHEAD = 2  # batches decoded that wait to be written
 
 
 def compress_file(
@@ -109,14 +111,20 @@ def _restore(
     if max_size is not None and max_size < 0:
         raise UsageError(f"max_size: expected a number of bytes, found {max_size}")
     total = _source_nbytes(source) if progress is not None else None
-    report = restore_stream(
-        source,
-        OutputTarget(output),
-        threads=threads,
-        progress=progress,
-        max_nbytes=max_size,
-        total_nbytes=total,
-    )
+    with contextlib.ExitStack() as stack:
+        follower = None
+        if threads > 1 and isinstance(
+            output, FileOutput
+        ):  # a thread blocked in a pipe can't be ended
+            follower = stack.enter_context(Follower(WRITES_AHEAD))
+        report = restore_stream(
+            source,
+            OutputTarget(output, follower),
+            threads=threads,
+            progress=progress,
+            max_nbytes=max_size,
+            total_nbytes=total,
+        )
     source.check_unchanged()
     return report
 

@@ -7,7 +7,6 @@ import contextlib
 import errno
 import io
 import os
-import secrets
 import stat
 from typing import IO, Any
 
@@ -177,7 +176,7 @@ class FileOutput(Output):
         self._check_target()
         if not overwrite and os.path.lexists(self.path):
             raise ZnlError(f"{self.path}: exists already; force (-f, overwrite=True) to replace it")
-        self._temporary = os.path.join(self._folder, f".znl-{secrets.token_hex(8)}.part")
+        self._temporary = os.path.join(self._folder, f".znl-{os.urandom(8).hex()}.part")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
             # What copies a private file is private from its first byte on.

@@ -53,6 +53,38 @@ def thread_count(threads: int | None) -> int:
     return threads
 
 
+class Follower:
+    """Runs calls one after the other on a thread of its own; a context manager that waits for it.
+
+    ahead  calls that may wait while another one runs
+    """
+
+    def __init__(self, ahead: int) -> None:
+        self._ahead = ahead
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="zipnn_like")
+        self._pending: deque[Future[None]] = deque()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Queue a call; raises what an earlier one raised."""
+        while len(self._pending) > self._ahead:
+            self._pending.popleft().result()
+        try:
+            self._pending.append(self._pool.submit(function))
+        except RuntimeError as error:
+            raise ZnlError(f"a thread can't be started: {error}; use fewer (-T 1)") from error
+
+    def finish(self) -> None:
+        """Wait for all calls; raises what one of them raised."""
+        while self._pending:
+            self._pending.popleft().result()
+
+    def __enter__(self) -> Follower:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
 def map_in_order(function: Callable[[In], Out], items: Iterable[In], threads: int) -> Iterator[Out]:
     """Yield function(item) in order, `threads` at a time, taking items at most one ahead.
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from .errors import ChecksumError, CorruptStreamError, LimitExceededError, Usage
 from .inputs import Input
 from .native import ffi, lib
 from .outputs import Output
-from .parallel import map_in_order
+from .parallel import Follower, map_in_order
 from .report import Progress, Report
 from .segments import BATCH_NBYTES
 from .stream_reader import StoredRun, StreamReader
@@ -38,12 +39,19 @@ class Target:
     def deliver(self, view: memoryview) -> None:
         """The room handed out first that was not delivered yet is filled."""
 
+    def finish(self) -> None:
+        """All was delivered: see to it that it arrived."""
+
 
 class OutputTarget(Target):
-    """Writes to an Output; keeps the last 16 MiB in memory, which repeats refer to."""
+    """Writes to an Output; keeps the last 16 MiB in memory, which repeats refer to.
 
-    def __init__(self, output: Output) -> None:
+    follower  writes behind the decoding, None to write at once
+    """
+
+    def __init__(self, output: Output, follower: Follower | None) -> None:
         self._output = output
+        self._follower = follower
         self._pool = BufferPool(BATCH_NBYTES)
         self._window = Window(format.MAX_DISTANCE, self._pool)
         self._placed: deque[bytearray] = deque()
@@ -55,9 +63,21 @@ class OutputTarget(Target):
         return memoryview(buffer)[:nbytes]
 
     def deliver(self, view: memoryview) -> None:
-        self._output.write(view)
+        buffer = self._placed.popleft()
         self._delivered_nbytes += len(view)
-        self._window.push(self._delivered_nbytes, self._placed.popleft())
+        write = functools.partial(self._write, view, buffer, self._delivered_nbytes)
+        if self._follower:
+            self._follower.call(write)
+        else:
+            write()
+
+    def finish(self) -> None:
+        if self._follower:
+            self._follower.finish()
+
+    def _write(self, view: memoryview, buffer: bytearray, stop: int) -> None:
+        self._output.write(view)
+        self._window.push(stop, buffer)  # only now: what the window lets go of is written over
 
 
 class MemoryTarget(Target):
@@ -188,6 +208,7 @@ def restore_stream(
         done_nbytes += len(batch.view)
         if progress is not None:
             progress(done_nbytes, total_nbytes)
+    target.finish()
     ending = reader.ending
     if ending is None:
         raise CorruptStreamError(f"{source.name}: the stream did not end")
