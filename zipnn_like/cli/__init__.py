@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     console = Console()
     try:
-        with termination_raises():
+        with termination_raises(is_process=argv is None):
             try:
                 code = _run(sys.argv[1:] if argv is None else argv, console)
                 if sys.stdout is not None:

@@ -23,10 +23,11 @@ class Terminated(BaseException):
 
 
 @contextmanager
-def termination_raises() -> Iterator[None]:
+def termination_raises(*, is_process: bool) -> Iterator[None]:
     """Raise Terminated in the main thread for signals that would end the process at once, and
     KeyboardInterrupt for the first Ctrl-C only.
 
+    is_process  the process ends with the command: a Ctrl-C that was taken stays ignored to the end
     A signal that is ignored (nohup) or handled by the caller of `main` stays as it is.
     """
     before: dict[int, Any] = {}
@@ -43,7 +44,9 @@ def termination_raises() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            was_taken = signal.getsignal(number) == signal.SIG_IGN
+            if not (is_process and number == signal.SIGINT and was_taken):
+                signal.signal(number, handler)
 
 
 def end_by_signal(number: int) -> int:
