@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 C_SOURCES := $(sort $(wildcard csrc/*.c))
 C_HEADERS := $(sort $(wildcard csrc/*.h tests/c/*.h))
-C_FORMATTED := $(C_SOURCES) $(C_HEADERS) $(sort $(wildcard tests/c/*.c))
+C_FORMATTED := $(C_SOURCES) $(C_HEADERS) $(sort $(wildcard tests/c/*.c benchmarks/*.c))
 C_TESTS := $(patsubst tests/c/%.c,build/ctest/%,$(sort $(wildcard tests/c/test_*.c)))
 C_OBJECTS := $(C_SOURCES:csrc/%.c=build/ctest/core/%.o)
 FUZZERS := $(patsubst tests/c/%.c,build/fuzz/%,$(sort $(wildcard tests/c/fuzz_*.c)))

@@ -4,7 +4,8 @@
 python benchmarks/kernels.py [--mib 4 256] [--isa avx2 ...] [--dtype BF16 ...] [--out FILE.json]
 
 One thread, level `fast`, checksum on, into a warm buffer; every round runs memcpy and both ways of
-every instruction set in turn, and the medians of the rounds are compared.
+every instruction set in turn, and the medians of the rounds are compared. A second table has each
+kernel by itself, in cache and without Python, and its share of coding a chunk (needs a compiler).
 """
 
 from __future__ import annotations
@@ -24,10 +25,17 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import zipnn_like as znl
+from benchmarks.harness import Harness, harness
 from benchmarks.sizes import machine
 from zipnn_like import dtypes, native
+from zipnn_like.segments import CHUNK_VALUES, CHUNK_VALUES_OF_BYTES
 
 ROUNDS = 7
+KERNEL_ROUNDS = 31
+WAYS = {
+    "encode": ("xxh3", "histogram", "split", "rans_encode"),
+    "decode": ("rans_decode", "merge", "xxh3"),
+}
 DTYPES = ("BF16", "F16", "F32", "F8_E4M3", "I8")
 
 
@@ -99,6 +107,39 @@ def _decompress(wire: bytes, room: bytearray) -> None:
     znl.decompress(wire, out=room, threads=1)
 
 
+def measure_kernels(built: Harness, dtype: str, isa: str) -> dict[str, Any]:
+    """GB/s of source bytes for each kernel in cache, and what share of its way each one takes."""
+    source = gaussian(dtype, 4 << 20)
+    chunk_values = CHUNK_VALUES if dtypes.BY_NAME[dtype].width > 1 else CHUNK_VALUES_OF_BYTES
+    seconds = built.seconds(source, dtype, isa, chunk_values, KERNEL_ROUNDS)
+    shares = {
+        way: {kernel: seconds[kernel] / seconds[way] for kernel in kernels}
+        for way, kernels in WAYS.items()
+    }
+    speeds = {kernel: len(source) / taken / 1e9 for kernel, taken in seconds.items()}
+    return {"dtype": dtype, "isa": isa, "gbs": speeds, "shares": shares}
+
+
+def kernel_table(rows: list[dict[str, Any]]) -> str:
+    """The rows of measure_kernels as Markdown: GB/s, with the share of its way in brackets."""
+    kernels = [kernel for kernels in WAYS.values() for kernel in kernels]
+    lines = [
+        "| dtype | isa | "
+        + " | ".join([*WAYS, *(f"{kernel} ({way})" for way in WAYS for kernel in WAYS[way])])
+        + " |",
+        "|---" * (2 + len(WAYS) + len(kernels)) + "|",
+    ]
+    for row in rows:
+        cells = [f"{row['gbs'][way]:.2f}" for way in WAYS]
+        cells += [
+            f"{row['gbs'][kernel]:.1f} ({100 * row['shares'][way][kernel]:.0f} %)"
+            for way in WAYS
+            for kernel in WAYS[way]
+        ]
+        lines.append(f"| {row['dtype']} | {row['isa']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown."""
     lines = [
@@ -121,6 +162,7 @@ def main() -> int:
     parser.add_argument("--isa", nargs="+", default=native.isas(), choices=native.isas())
     parser.add_argument("--dtype", nargs="+", default=list(DTYPES), choices=DTYPES)
     parser.add_argument("--out", type=Path, help="write the rows here as JSON")
+    parser.add_argument("--cc", default="cc", help="C compiler for the kernels by themselves")
     args = parser.parse_args()
     rows = [
         row
@@ -128,11 +170,13 @@ def main() -> int:
         for dtype in args.dtype
         for row in measure(dtype, mib << 20, args.isa)
     ]
+    with harness(args.cc) as built:
+        kernels = [measure_kernels(built, dtype, isa) for dtype in args.dtype for isa in args.isa]
     if args.out:
-        results = {"machine": machine(), "rounds": ROUNDS, "rows": rows}
+        results = {"machine": machine(), "rounds": ROUNDS, "rows": rows, "kernels": kernels}
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(results, indent=1) + "\n")
-    print(table(rows))
+    print(table(rows), kernel_table(kernels), sep="\n\n")
     return 0
 
 
