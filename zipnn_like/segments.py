@@ -8,7 +8,9 @@ that files and pipes give the same stream.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from .dtypes import BYTES, DType
 
@@ -29,8 +31,7 @@ class Segment:
     nbytes: int
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(NamedTuple):
     """The part of the source that is coded as one; is_joined: it holds several small segments."""
 
     dtype: DType
@@ -45,7 +46,7 @@ class Batch:
     dtype: DType
     chunks: tuple[Chunk, ...]
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """Source bytes of the batch."""
         return sum(chunk.nbytes for chunk in self.chunks)
@@ -72,7 +73,7 @@ def plan_chunks(segments: Iterable[Segment]) -> Iterator[Chunk]:
             joined = None
         if is_small:
             joined = (
-                replace(joined, nbytes=joined.nbytes + segment.nbytes, is_joined=True)
+                Chunk(dtype, joined.nbytes + segment.nbytes, is_joined=True)
                 if joined
                 else Chunk(dtype, segment.nbytes)
             )
