@@ -14,7 +14,8 @@
     X(BAD_PATCH, -8, "a patch is out of order or out of range")                                    \
     X(BAD_PADDING, -9, "bits or bytes that must be zero are not")                                  \
     X(CHECKSUM, -10, "decoded bytes do not have the stated checksum")                              \
-    X(BAD_CALL, -11, "the caller broke the contract of the function")
+    X(BAD_CALL, -11, "the caller broke the contract of the function")                              \
+    X(TABLE_NAME, -12, "two different frequency tables have one name, a made-up XXH3 collision")
 
 enum {
     ZNL_OK = 0,

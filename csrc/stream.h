@@ -43,8 +43,9 @@ void znl_stream_keep_table(znl_stream *stream, const znl_table *table);
 void znl_stream_pass_by(znl_stream *stream, size_t record_nbytes);
 
 /* Enter a chunk or repeat in the page: its entry, and the tables it is the first to refer to, which
- * znl_stream_find_table must know. Returns ZNL_OK, or ZNL_E_BAD_TABLE when the page has another table
- * under one of the names: then nothing was entered. */
+ * znl_stream_find_table must know. Returns ZNL_OK, ZNL_E_TABLE_NAME when the page has another table
+ * under one of the names, or ZNL_E_BAD_CALL when the page is full, the chunk can't be or more than
+ * UINT32_MAX bytes lie before it: then nothing was entered. */
 int znl_stream_enter(znl_stream *stream, const znl_chunk *chunk, size_t record_nbytes);
 
 #endif

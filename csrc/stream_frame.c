@@ -51,7 +51,7 @@ static int64_t write_tables(znl_stream *stream, const znl_kernels *kernels, cons
             /* A reader would decode one of two tables of one name with the other's frequencies. */
             if (known->nbytes != table->nbytes ||
                 memcmp(known->bytes, table->bytes, table->nbytes) != 0)
-                return ZNL_E_BAD_TABLE;
+                return ZNL_E_TABLE_NAME;
             continue;
         }
         memcpy(out + done + ZNL_PREFIX_NBYTES, table->bytes, table->nbytes);

@@ -91,7 +91,7 @@ static int enter_tables(znl_stream *stream, const znl_chunk *chunk)
             znl_stream_find_table(stream, chunk->tables[t], ZNL_MAX_TABLES_KEPT);
         if (!table) return ZNL_E_BAD_CALL;
         const uint8_t *item = find_item(stream, table->name);
-        if (item && !same_table(item, table)) return ZNL_E_BAD_TABLE;
+        if (item && !same_table(item, table)) return ZNL_E_TABLE_NAME;
         if (!item) added[count++] = table;
     }
     for (unsigned i = 0; i < count; i++) {
@@ -112,7 +112,8 @@ static void count_bytes(znl_stream *stream, const znl_chunk *chunk, uint64_t sto
 
 int znl_stream_enter(znl_stream *stream, const znl_chunk *chunk, size_t record_nbytes)
 {
-    if (chunk->dtype >= ZNL_DTYPE_COUNT || stream->chunk_count >= ZNL_PAGE_CHUNKS)
+    if (chunk->dtype >= ZNL_DTYPE_COUNT || stream->chunk_count >= ZNL_PAGE_CHUNKS ||
+        chunk->source_nbytes == 0 || stream->lead_nbytes > UINT32_MAX)
         return ZNL_E_BAD_CALL;
     const int is_repeat = chunk->distance != 0;
     const int status = is_repeat ? ZNL_OK : enter_tables(stream, chunk);

@@ -8,8 +8,6 @@
 #include "stream.h"
 #include "table.h"
 
-#define MAX_LEAD_NBYTES UINT32_MAX /* a field of a page entry */
-
 /* One record, its size and check known to be right. */
 typedef struct {
     const uint8_t *head, *body;
@@ -117,12 +115,12 @@ static int resolve_tables(const znl_stream *stream, const znl_chunk *chunk, znl_
 static int take_table(znl_stream *stream, const record *from)
 {
     znl_table table = {0};
-    if (stream->lead_nbytes + from->nbytes > MAX_LEAD_NBYTES) return 0;
     if (znl_table_check(from->head, from->head_nbytes, &table.name) != ZNL_OK) return 0;
     table.nbytes =
         from->head_nbytes; /* at most sizeof table.bytes, or it would not be well formed */
     memcpy(table.bytes, from->head, from->head_nbytes);
-    const znl_table *known = znl_stream_find_table(stream, table.name, ZNL_MAX_TABLES_KEPT);
+    /* This one is the last of those kept, so the oldest of the others has gone. */
+    const znl_table *known = znl_stream_find_table(stream, table.name, ZNL_MAX_TABLES_KEPT - 1);
     if (known &&
         (known->nbytes != table.nbytes || memcmp(known->bytes, table.bytes, table.nbytes) != 0))
         return 0;

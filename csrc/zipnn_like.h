@@ -45,7 +45,7 @@ typedef struct {
 } znl_table;
 
 /* One chunk, on both ways. The encoder reads source, source_nbytes, dtype, is_joined and body
- * (body_room bytes to write to) and fills in the rest; the decoder reads all but is_joined,
+ * (body_room bytes to write to) and fills in the rest but offset and distance; the decoder reads all but is_joined,
  * body_room and body_offset, and writes source_nbytes bytes to source. `tables` holds references (docs/format.md 6.2). */
 typedef struct {
     uint8_t *source;
@@ -104,7 +104,8 @@ typedef struct {
 /* Consecutive chunks of a stream, and what a scan found out about them. */
 typedef struct {
     znl_chunk *chunks; /* chunk_room of them */
-    znl_table *tables; /* chunk_room * ZNL_MAX_TABLES: as znl_decode_chunks takes them */
+    znl_table
+        *tables; /* chunk_room * ZNL_MAX_TABLES, as znl_decode_chunks takes them: not all written */
     uint64_t chunk_room;
     uint64_t batch_nbytes; /* stop before a chunk that leads past it, except the first */
     uint64_t source_room;  /* stop before a chunk that leads past it */
@@ -169,8 +170,8 @@ const znl_original *znl_find_original(const znl_original *originals, size_t orig
                                       uint32_t start);
 
 /* Take the CHUNK, SAME_AS and TABLE records at the front of in[0..in_nbytes), which is wire, untrusted:
- * only whole records that keep every rule of docs/format.md, sections 3, 4, 6 are taken. Of static
- * bodies nothing is read. Chunks point into `in`.
+ * only whole records that keep every rule of docs/format.md, sections 3, 4 and 6, are taken, but for
+ * those that need the body of a chunk or the source before it. Chunks point into `in`.
  *
  * stream   in and out: tables kept, and what the page of these chunks must say
  * run      in and out

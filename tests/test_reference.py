@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import xxhash
 import zstandard
+from builders import COLLIDING, table_head
 
 from zipnn_like.errors import (
     CorruptStreamError,
@@ -194,19 +195,6 @@ def encode_symbols(
 
 
 FLAT = (128,) * 32
-# Bytes 8 to 15 of this table's head are those of XXH3's secret, so bytes 0 to 7 are multiplied by 0
-# and heads with different bases have one name.
-COLLIDING = (447, 170, 23, 61, 458, 129, 4, 22, 763, 436, 7, 3, *[79] * 13, *[78] * 7)
-
-
-def table_head(frequencies: Sequence[int], base: int = 0) -> bytes:
-    """Head of a TABLE without the zero flag."""
-    bits, position = base, 16
-    for frequency in frequencies:
-        c = frequency.bit_length() - 1
-        bits |= (c | frequency - (1 << c) << 4) << position
-        position += 4 + c
-    return bits.to_bytes(-(-position // 32) * 4, "little")
 
 
 def flat_table(base: int) -> bytes:

@@ -7,7 +7,6 @@ looked at last, so "damaged, but for the checksum whole" is told from "refused".
 
 from __future__ import annotations
 
-import io
 import random
 import struct
 from dataclasses import dataclass, replace
@@ -15,8 +14,17 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from builders import CHUNK, PAGE, ROOT, STATIC, Record, hash64, records_of, safetensors_bytes
-from checks import DAMAGE, check_restores
+from builders import (
+    CHUNK,
+    STATIC,
+    Record,
+    hash64,
+    records_of,
+    rewritten,
+    safetensors_bytes,
+    with_valid_hash,
+)
+from checks import REFUSED, check_restores, outcome, read_at_random, sequentially
 from golden_cases import CASES
 from hostile_streams import HOSTILE
 from hypothesis import given, settings
@@ -34,7 +42,6 @@ from zipnn_like.reference import tables as reference_tables
 GOOD = [name for name in CASES if name != "v1_two_pages"]
 MODELLED = [dtype.name for dtype in dtypes.DTYPES if dtype.modelled]
 WHERE = Where("chunk")
-REFUSED = None
 
 
 @dataclass(frozen=True)
@@ -213,29 +220,6 @@ def test_every_kind_of_every_dtype_is_restored_by_the_reference(name: str) -> No
         assert reference.decode(znl.compress(tensor.data, dtype=name)) == tensor.data
 
 
-def rewritten(stream: bytes, record: Record, changed: Record) -> bytes:
-    """The stream with a record in the place of another, its check valid, and the footer's too."""
-    fields = struct.pack("<BBHI", changed.kind, 1, len(changed.head), len(changed.body))
-    new = fields + struct.pack("<Q", hash64(fields + changed.head)) + changed.head + changed.body
-    new += bytes(-len(changed.body) % 4)
-    old_nbytes = 16 + len(record.head) + len(record.body) + -len(record.body) % 4
-    out = stream[: record.start] + new + stream[record.start + old_nbytes : -32]
-    root = records_of(stream)[-1]
-    root_start = root.start + (len(new) - old_nbytes if record is not root else 0)
-    root_start = record.start if record.start == root.start else root_start
-    sizes = struct.pack("<QQ", len(out) - root_start, len(out) + 32)
-    check = hash64(out[root_start : root_start + 16] + sizes)
-    return out + sizes + struct.pack("<Q", check) + b"ZNLEND\r\n"
-
-
-def with_valid_hash(record: Record) -> Record:
-    """PAGE and ROOT hold a hash of their body at offset 24 of the head."""
-    if record.kind not in (PAGE, ROOT) or len(record.head) < 32:
-        return record
-    head = record.head[:24] + struct.pack("<Q", hash64(record.body)) + record.head[32:]
-    return replace(record, head=head)
-
-
 def damage_record(record: Record, rng: random.Random) -> Record:
     """Change a byte or two of head or body; sometimes the size of either, or the type."""
     head, body, kind = bytearray(record.head), bytearray(record.body), record.kind
@@ -253,22 +237,6 @@ def damage_record(record: Record, rng: random.Random) -> Record:
         kind = rng.randrange(7)
     damaged = replace(record, head=bytes(head), body=bytes(body), kind=kind)
     return with_valid_hash(damaged) if rng.random() < 0.8 else damaged
-
-
-def outcome(decode: object, stream: bytes) -> bytes | None:
-    """What it decodes, REFUSED for an error of the documented kinds."""
-    try:
-        return bytes(decode(stream))
-    except DAMAGE:
-        return REFUSED
-
-
-def sequentially(stream: bytes) -> bytes:
-    """From the first byte to the last, the SHA-256 of the source too."""
-    out = io.BytesIO()
-    znl.verify_file(io.BytesIO(stream), threads=1)
-    znl.decompress_file(io.BytesIO(stream), out, threads=1)
-    return out.getvalue()
 
 
 SMALL_STREAMS = {
@@ -319,12 +287,6 @@ def test_hostile_streams_are_refused_alike(tmp_path: Path, name: str) -> None:
     by_range = outcome(lambda data: reference.decode_range(data, 0, size), stream)
     # The reference looks at a page's entries only when it needs them, so it may accept more.
     assert found in (REFUSED, by_range)
-
-
-def read_at_random(path: Path) -> bytes:
-    """The whole source through the directory."""
-    with znl.open(path) as archive:
-        return bytes(archive.read(0, archive.source_bytes))
 
 
 # --- ranges ---------------------------------------------------------------------------------------

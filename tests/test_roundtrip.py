@@ -16,7 +16,7 @@ import pytest
 import safetensors
 import safetensors.numpy
 from builders import CHUNK, SAME_AS, records_of, safetensors_bytes
-from checks import check_restores, names_in, raw_bytes
+from checks import Dribble, check_restores, names_in, raw_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import (
@@ -318,31 +318,6 @@ def test_a_stream_is_restored_through_pipes() -> None:
         znl.decompress_file(pipe, out)
     feeder.join()
     assert out.getvalue() == source
-
-
-class Dribble(io.RawIOBase):
-    """A file object that gives a few bytes at a time, as sockets do."""
-
-    def __init__(self, data: bytes, *, by_read: bool) -> None:
-        self._rest = memoryview(data)
-        if by_read:
-            self.readinto = None  # type: ignore[assignment]
-
-    def readable(self) -> bool:
-        return True
-
-    def _take(self, nbytes: int) -> memoryview:
-        taken = self._rest[: min(nbytes, 1 + len(self._rest) % 1000)]
-        self._rest = self._rest[len(taken) :]
-        return taken
-
-    def readinto(self, view: memoryview) -> int:
-        taken = self._take(len(view))
-        view[: len(taken)] = taken
-        return len(taken)
-
-    def read(self, nbytes: int = -1) -> bytes:
-        return bytes(self._take(nbytes))
 
 
 @pytest.mark.parametrize("by_read", [False, True])

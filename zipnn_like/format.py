@@ -233,9 +233,11 @@ def parse_chunk_head(record: Record, where: Where) -> ChunkHead:
     if len(head) < _CHUNK_HEAD.size:
         raise CorruptStreamError(where.at(at, "a head of 16 bytes or more", len(head)))
     code, method, count, shift, source_nbytes, checksum = _CHUNK_HEAD.unpack_from(head)
+    # What a later version may have written is told before fields that it may lay out anew.
+    dtype = parse_dtype(code, where, at)
+    check_method(method, where, at + 1)
     if count > MAX_TABLES_OF_CHUNK or len(head) != _CHUNK_HEAD.size + 8 * count:
         raise CorruptStreamError(where.at(at + 2, "tables that fill the head", count))
-    check_method(method, where, at + 1)
     if (method == STATIC) != (count > 0):
         raise CorruptStreamError(where.at(at + 2, "tables for a static chunk only", count))
     if shift not in ((6, 9) if count > 1 else (0,)):
@@ -245,7 +247,7 @@ def parse_chunk_head(record: Record, where: Where) -> ChunkHead:
     if not 0 < source_nbytes <= MAX_CHUNK_NBYTES:
         raise CorruptStreamError(where.at(at + 4, f"1 to {MAX_CHUNK_NBYTES} bytes", source_nbytes))
     tables = struct.unpack_from(f"<{count}Q", head, 16)
-    return ChunkHead(parse_dtype(code, where, at), method, shift, source_nbytes, checksum, tables)
+    return ChunkHead(dtype, method, shift, source_nbytes, checksum, tables)
 
 
 class SameAsHead(NamedTuple):
@@ -270,6 +272,7 @@ def parse_same_as_head(record: Record, where: Where) -> SameAsHead:
     if len(head) != _SAME_AS_HEAD.size or len(record.body):
         raise CorruptStreamError(where.at(at, "a head of 24 bytes and no body", len(head)))
     code, zero, source_nbytes, checksum, distance, zero_too = _SAME_AS_HEAD.unpack(head)
+    dtype = parse_dtype(code, where, at)
     if zero != bytes(3) or zero_too:
         raise CorruptStreamError(where.at(at + 1, "zero bytes", "others"))
     if not MIN_REPEAT_NBYTES <= source_nbytes <= MAX_CHUNK_NBYTES:
@@ -279,7 +282,7 @@ def parse_same_as_head(record: Record, where: Where) -> SameAsHead:
         raise CorruptStreamError(
             where.at(at + 16, f"a distance of {source_nbytes} to {MAX_DISTANCE}", distance)
         )
-    return SameAsHead(parse_dtype(code, where, at), source_nbytes, checksum, distance)
+    return SameAsHead(dtype, source_nbytes, checksum, distance)
 
 
 def pack_footer(root_nbytes: int, stream_nbytes: int, root_prefix: bytes) -> bytes:

@@ -202,12 +202,11 @@ class StreamReader:
         where, at = self._where, record.offset
         if record.type == format.TABLE:
             is_table = len(record.body) == 0 and table_name(record.head) is not None
-            expected = (
-                f"one table under one name and {MAX_LEAD_NBYTES} bytes between chunks"
-                if is_table
-                else "a well-formed frequency table"
-            )
+            expected = "one table under one name" if is_table else "a well-formed frequency table"
             return CorruptStreamError(where.at(at, expected, "another"))
+        if self._directory.state.lead_nbytes > MAX_LEAD_NBYTES:
+            limit = f"at most {MAX_LEAD_NBYTES} bytes before a chunk"
+            return CorruptStreamError(where.at(at, limit, "more"))
         if self._directory.is_full:
             return CorruptStreamError(where.at(at, "a PAGE record after 512 chunks", "a chunk"))
         if record.type == format.SAME_AS:
@@ -288,12 +287,6 @@ class StreamReader:
         state = self._directory.state
         state.lead_nbytes += record.nbytes
         state.records_nbytes += record.nbytes
-        if state.lead_nbytes > MAX_LEAD_NBYTES:
-            raise CorruptStreamError(
-                self._where.at(
-                    record.offset, f"at most {MAX_LEAD_NBYTES} bytes between chunks", "more"
-                )
-            )
 
     def _take_exactly(self, nbytes: int) -> memoryview:
         at = self._wire.offset

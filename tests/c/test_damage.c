@@ -505,8 +505,12 @@ static void check_bad_calls(void)
                            chunk.tables[0] = chunk.tables[1] = 0),
                           ZNL_E_BAD_VALUE);
     for (unsigned method = 0; method < 256; method++)
-        if (method != ZNL_METHOD_STATIC)
+        if (method != ZNL_METHOD_STATIC && method != ZNL_METHOD_ZSTD)
             EXPECT_DECODE(chunk.method = (uint8_t)method, ZNL_E_BAD_VALUE);
+    EXPECT_DECODE(chunk.method = ZNL_METHOD_ZSTD, ZNL_OK);
+    CHECK(chunk.status == ZNL_STATUS_LEFT, "zstd: status %d", chunk.status);
+    EXPECT_DECODE(chunk.distance = 1, ZNL_OK);
+    CHECK(chunk.status == ZNL_STATUS_LEFT, "repeat: status %d", chunk.status);
     for (unsigned dtype = 0; dtype < 256; dtype++)
         if (!(dtype >= 1 && dtype <= 10) && dtype != 14 && dtype != 15)
             EXPECT_DECODE(chunk.dtype = (uint8_t)dtype, ZNL_E_BAD_VALUE);
