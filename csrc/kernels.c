@@ -21,8 +21,12 @@ static void init_scalar(znl_kernels *kernels)
 #if ZNL_HAS_SSE4
 static void init_sse4(znl_kernels *kernels)
 {
+    kernels->split = znl_split_sse4;
+    kernels->merge = znl_merge_sse4;
+    kernels->rans_encode = znl_rans_encode_sse4;
     kernels->rans_decode = znl_rans_decode_sse4;
     kernels->wants_slots = 0;
+    kernels->xxh3_64 = znl_xxh3_64_sse4;
 }
 #endif
 
@@ -30,8 +34,10 @@ static void init_sse4(znl_kernels *kernels)
 static void init_avx2(znl_kernels *kernels)
 {
     kernels->split = znl_split_avx2;
+    kernels->merge = znl_merge_avx2;
     kernels->rans_encode = znl_rans_encode_avx2;
     kernels->rans_decode = znl_rans_decode_avx2;
+    kernels->rans_decode_pair = znl_rans_decode_pair_avx2;
     kernels->xxh3_64 = znl_xxh3_64_avx2;
 }
 #endif

@@ -119,10 +119,11 @@ static inline size_t znl_safe_blocks(const znl_decode_lanes *lanes, size_t block
 /* ZNL_OK when all words were taken and every lane ended where an encoder starts. */
 int znl_lanes_check_end(const znl_decode_lanes *lanes);
 
-znl_rans_encode_fn znl_rans_encode_scalar, znl_rans_encode_avx2, znl_rans_encode_avx512;
+znl_rans_encode_fn znl_rans_encode_scalar, znl_rans_encode_sse4, znl_rans_encode_avx2,
+    znl_rans_encode_avx512;
 znl_rans_decode_fn znl_rans_decode_scalar, znl_rans_decode_sse4, znl_rans_decode_avx2,
     znl_rans_decode_avx512;
-znl_rans_decode_pair_fn znl_rans_decode_pair_avx512;
+znl_rans_decode_pair_fn znl_rans_decode_pair_avx512, znl_rans_decode_pair_avx2;
 
 /* Any lane count, any end of the words, no table of slots: the tail of every vector kernel. */
 znl_rans_decode_fn znl_rans_decode_careful;

@@ -3,47 +3,72 @@
 #include "bytes.h"
 #include "errors.h"
 #include "rans.h"
+#include "target.h"
 
 #define SLOT_MASK (ZNL_TABLE_SIZE - 1)
 
-/* `low ? taken : x`, kept free of a branch: which lanes take a word is random, and a mispredicted
- * branch for every few values costs half the speed. */
-static inline uint32_t select_u32(uint32_t low, uint32_t taken, uint32_t x)
+/* Values taken by the inner loops, which compilers unroll: the lanes are independent, and the more of them
+ * the processor sees at once, the better. */
+#define UNROLLED 4
+
+/* All ones when a < b, else 0. Which lanes take or emit a word is random, and a mispredicted branch for
+ * every few values costs half the speed: masks leave a compiler no choice to branch on. */
+static inline uint32_t below(uint32_t a, uint32_t b)
 {
-    return x ^ ((x ^ taken) & (0u - low));
+    return 0u - (a < b);
+}
+
+/* Encode a value by its symbol; returns the word emitted last. */
+ZNL_INLINE uint8_t *encode_value(uint32_t *state, const znl_encode_model *model, unsigned symbol,
+                                 uint8_t *word)
+{
+    const uint32_t frequency = model->frequency[symbol];
+    uint32_t x = *state;
+    const uint32_t fits = below(x, frequency << 20);
+    store_u16le(word - 2, (uint16_t)x); /* kept only when the pointer moves */
+    x = x >> 16 ^ ((x >> 16 ^ x) & fits);
+    const uint32_t quotient = (uint32_t)((x * model->reciprocal[symbol]) >> ZNL_RECIPROCAL_SHIFT);
+    const uint32_t at = model->first[symbol] + x - quotient * frequency;
+    *state = quotient << ZNL_TABLE_BITS | model->slots[at];
+    return word - 2 + (fits & 2);
+}
+
+ZNL_INLINE void encode_block(znl_encode_lanes *lanes, unsigned lane_count,
+                             const znl_encode_model *model, const uint16_t *symbols, size_t first)
+{
+    uint8_t *word = lanes->words;
+    uint32_t *patch = lanes->patches;
+    for (size_t j = ZNL_BLOCK_VALUES; j > 0;) {
+        j -= UNROLLED;
+        const uint16_t *values = symbols + j;
+        uint32_t *states = lanes->states + (j & (lane_count - 1));
+        unsigned entries[UNROLLED], all = 0;
+        for (size_t k = 0; k < UNROLLED; k++) all |= entries[k] = model->symbol_of[values[k]];
+        if (all & ZNL_PATCHED)
+            for (size_t k = UNROLLED; k-- > 0;)
+                if (entries[k] & ZNL_PATCHED)
+                    *--patch = (uint32_t)((first + j + k) << ZNL_PATCH_POSITION_SHIFT) | values[k];
+        for (size_t k = UNROLLED; k-- > 0;)
+            word = encode_value(states + k, model, entries[k] & (ZNL_SYMBOL_COUNT - 1), word);
+    }
+    lanes->words_room -= (size_t)(lanes->words - word) / 2;
+    lanes->patches_room -= (size_t)(lanes->patches - patch);
+    lanes->words = word;
+    lanes->patches = patch;
 }
 
 int znl_rans_encode_scalar(znl_encode_lanes *lanes, const znl_encode_model *model,
                            const uint16_t *symbols, size_t first, size_t block_count)
 {
     for (size_t block = block_count; block-- > 0;) {
+        const size_t i = block * ZNL_BLOCK_VALUES;
         /* A block emits at most one word and one patch a value. */
         if (lanes->words_room < ZNL_BLOCK_VALUES || lanes->patches_room < ZNL_BLOCK_VALUES)
             return ZNL_E_NO_ROOM;
-        uint8_t *word = lanes->words;
-        uint32_t *patch = lanes->patches;
-        for (unsigned j = ZNL_BLOCK_VALUES; j-- > 0;) {
-            const size_t i = block * ZNL_BLOCK_VALUES + j;
-            uint32_t *state = lanes->states + (j & (lanes->lane_count - 1));
-            const unsigned entry = model->symbol_of[symbols[i]];
-            if (entry & ZNL_PATCHED)
-                *--patch = (uint32_t)((first + i) << ZNL_PATCH_POSITION_SHIFT) | symbols[i];
-            const unsigned symbol = entry & (ZNL_SYMBOL_COUNT - 1);
-            const uint32_t frequency = model->frequency[symbol];
-            uint32_t x = *state;
-            const uint32_t full = x >= frequency << 20;
-            store_u16le(word - 2, (uint16_t)x); /* kept only when the pointer moves */
-            word -= 2 * full;
-            x = select_u32(full, x >> 16, x);
-            const uint32_t quotient =
-                (uint32_t)((x * model->reciprocal[symbol]) >> ZNL_RECIPROCAL_SHIFT);
-            const uint32_t index = x - quotient * frequency;
-            *state = quotient << ZNL_TABLE_BITS | model->slots[model->first[symbol] + index];
-        }
-        lanes->words_room -= (size_t)(lanes->words - word) / 2;
-        lanes->patches_room -= (size_t)(lanes->patches - patch);
-        lanes->words = word;
-        lanes->patches = patch;
+        if (lanes->lane_count == ZNL_WIDE_LANES)
+            encode_block(lanes, ZNL_WIDE_LANES, model, symbols + i, first + i);
+        else
+            encode_block(lanes, ZNL_NARROW_LANES, model, symbols + i, first + i);
     }
     return ZNL_OK;
 }
@@ -71,20 +96,26 @@ int znl_rans_decode_careful(znl_decode_lanes *lanes, const znl_decode_model *mod
     return ZNL_OK;
 }
 
-/* One block when 64 words can be read. Constant lane counts let the compiler unroll. */
-static inline const uint8_t *decode_block(uint32_t *states, unsigned lane_count,
-                                          const uint8_t *words, const znl_decode_model *model,
-                                          uint16_t *symbols)
+/* Decode the value of one lane when a word can be read; returns the next word. */
+ZNL_INLINE const uint8_t *decode_value(uint32_t *state, const uint8_t *words,
+                                       const znl_decode_model *model, uint16_t *symbol)
 {
-    for (unsigned j = 0; j < ZNL_BLOCK_VALUES; j++) {
-        uint32_t *state = states + (j & (lane_count - 1));
-        const uint32_t entry = model->slots[*state & SLOT_MASK];
-        const uint32_t x = (entry >> 20) * (*state >> ZNL_TABLE_BITS) + (entry >> 8 & SLOT_MASK);
-        const uint32_t low = x < ZNL_STATE_MIN;
-        symbols[j] = model->value_of[entry & (ZNL_SYMBOL_COUNT - 1)];
-        *state = select_u32(low, x << 16 | load_u16le(words), x);
-        words += 2 * low;
-    }
+    const uint32_t entry = model->slots[*state & SLOT_MASK];
+    const uint32_t x = (entry >> 20) * (*state >> ZNL_TABLE_BITS) + (entry >> 8 & SLOT_MASK);
+    const uint32_t takes = below(x, ZNL_STATE_MIN);
+    *symbol = model->value_of[entry & (ZNL_SYMBOL_COUNT - 1)];
+    *state = x << (takes & 16) | (load_u16le(words) & takes);
+    return words + (takes & 2);
+}
+
+/* One block when 64 words can be read. */
+ZNL_INLINE const uint8_t *decode_block(uint32_t *states, unsigned lane_count, const uint8_t *words,
+                                       const znl_decode_model *model, uint16_t *symbols)
+{
+    for (unsigned j = 0; j < ZNL_BLOCK_VALUES; j += UNROLLED)
+        for (unsigned k = 0; k < UNROLLED; k++)
+            words =
+                decode_value(states + (j & (lane_count - 1)) + k, words, model, symbols + j + k);
     return words;
 }
 

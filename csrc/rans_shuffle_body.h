@@ -3,132 +3,253 @@
  * includes this text defines the vector operations before it. A table of 32 bytes is two shuffles. Not a
  * header for others. */
 
+#include "rans_lanes_body.h"
+
 /* Two vectors of a table: entries 0 to 15 and 16 to 31. */
 typedef struct {
     V low, high;
 } byte_table;
 
-TARGET static inline byte_table load_table(const uint8_t *bytes)
+TARGET ZNL_INLINE byte_table load_table(const uint8_t *bytes)
 {
     const byte_table table = {LOAD_TABLE(bytes), LOAD_TABLE(bytes + 16)};
     return table;
 }
 
-/* Indices for both halves: a shuffle gives 0 for an index with bit 7, so each half answers its own. */
+/* Indices for both halves. A shuffle gives 0 for an index with bit 7 and looks at bits 0 to 3 of others,
+ * so numbers of 5 bits with sign address the lower half and the same with bit 7 turned the upper. */
 typedef struct {
     V low, high;
 } byte_index;
 
-TARGET static inline byte_index index_of(V bytes)
+TARGET ZNL_INLINE byte_index index_of(V signed_bytes)
 {
-    const byte_index index = {ADD8(bytes, SET8(0x70)), ADD8(bytes, SET8((char)0xf0))};
+    const byte_index index = {signed_bytes, XOR(signed_bytes, SET8(0x80))};
     return index;
 }
 
-TARGET static inline V look_up(byte_table table, byte_index at)
+TARGET ZNL_INLINE V look_up(byte_table table, byte_index at)
 {
-    return OR(SHUFFLE(table.low, at.low), SHUFFLE(table.high, at.high));
+    return OR(SHUFFLE8(table.low, at.low), SHUFFLE8(table.high, at.high));
 }
 
-/* The states of two vectors of lanes, coded together so that their bytes fill one lookup. */
-typedef struct {
-    V high[2], low[2];
-} lane_pair;
-
-/* Decode one value of each lane of a pair; the symbol values go to values[0] and values[1]. */
-TARGET static inline void decode_step(lane_pair *lanes, const uint8_t **words,
-                                      const znl_decode_model *model, V values[2])
+/* Numbers of 5 bits without sign as the same with. */
+TARGET ZNL_INLINE V with_sign(V bytes)
 {
-    const V place_mask = SET16(127), top_mask = SET16((short)0xf000), zero = ZERO();
+    return SUB8(XOR(bytes, SET8(16)), SET8(16));
+}
+
+/* What the slots of a pair say: symbol values, frequency << 4, index. */
+typedef struct {
+    V values[2], frequency[2], index[2];
+} slot_pair;
+
+TARGET ZNL_INLINE slot_pair find_slots(const lane_pair *lanes, const znl_decode_model *model,
+                                       byte_table turns, int has_high_values)
+{
+    const V place_mask = SET16(ZNL_BUCKET_SIZE - 1);
     const V place[2] = {AND(lanes->low[0], place_mask), AND(lanes->low[1], place_mask)};
-    const V bucket_mask = SET16(31);
-    const V bucket = PACK(AND(SHIFT_RIGHT(lanes->low[0], 7), bucket_mask),
-                          AND(SHIFT_RIGHT(lanes->low[1], 7), bucket_mask));
-    const byte_index at = index_of(bucket);
-    const V places = PACK(place[0], place[1]);
-    const V threshold = look_up(load_table(model->bytes[ZNL_BYTES_THRESHOLD]), at);
-    const V lent = EQUAL8(MAX8(places, threshold), places);
-    const V turn = look_up(load_table(model->bytes[ZNL_BYTES_TURN]), at);
-    const byte_index symbol = index_of(XOR(bucket, AND(lent, turn)));
+    const V places = PACK_UNSIGNED16(place[0], place[1]);
+    const byte_index bucket =
+        index_of(PACK_SIGNED16(SHIFT_RIGHT_SIGNED16(SHIFT_LEFT16(lanes->low[0], 4), 11),
+                               SHIFT_RIGHT_SIGNED16(SHIFT_LEFT16(lanes->low[1], 4), 11)));
+    const V threshold = look_up(load_table(model->bytes[ZNL_BYTES_THRESHOLD]), bucket);
+    const V own = GREATER8(threshold, places);
+    const V turn = AND_NOT(own, look_up(turns, bucket));
+    const byte_index symbol = {XOR(bucket.low, turn), XOR(bucket.high, turn)};
     const V f_low = look_up(load_table(model->bytes[ZNL_BYTES_FREQUENCY_LOW]), symbol);
     const V f_high = look_up(load_table(model->bytes[ZNL_BYTES_FREQUENCY_HIGH]), symbol);
-    const V s_low = AND(lent, look_up(load_table(model->bytes[ZNL_BYTES_SHIFT_LOW]), at));
-    const V s_high = AND(lent, look_up(load_table(model->bytes[ZNL_BYTES_SHIFT_HIGH]), at));
+    const V s_low = AND_NOT(own, look_up(load_table(model->bytes[ZNL_BYTES_SHIFT_LOW]), bucket));
+    const V s_high = AND_NOT(own, look_up(load_table(model->bytes[ZNL_BYTES_SHIFT_HIGH]), bucket));
     const V v_low = look_up(load_table(model->bytes[ZNL_BYTES_VALUE_LOW]), symbol);
-    const V v_high = look_up(load_table(model->bytes[ZNL_BYTES_VALUE_HIGH]), symbol);
-    values[0] = UNPACK_LOW(v_low, v_high);
-    values[1] = UNPACK_HIGH(v_low, v_high);
-    const V frequency[2] = {UNPACK_LOW(f_low, f_high), UNPACK_HIGH(f_low, f_high)};
-    const V shift[2] = {UNPACK_LOW(s_low, s_high), UNPACK_HIGH(s_low, s_high)};
-    V low[2], high[2], takes[2];
+    const V v_high =
+        has_high_values ? look_up(load_table(model->bytes[ZNL_BYTES_VALUE_HIGH]), symbol) : ZERO();
+    const slot_pair found = {{UNPACK_LOW8(v_low, v_high), UNPACK_HIGH8(v_low, v_high)},
+                             {UNPACK_LOW8(f_low, f_high), UNPACK_HIGH8(f_low, f_high)},
+                             {ADD16(place[0], UNPACK_LOW8(s_low, s_high)),
+                              ADD16(place[1], UNPACK_HIGH8(s_low, s_high))}};
+    return found;
+}
+
+/* The states after a step, and the lanes that are too low then. */
+typedef struct {
+    V high[2], low[2], takes[2];
+} next_pair;
+
+TARGET ZNL_INLINE next_pair advance(const lane_pair *lanes, const slot_pair *slots)
+{
+    next_pair next;
     for (int i = 0; i < 2; i++) {
+        const V frequency = slots->frequency[i], high = lanes->high[i];
         const V carry =
-            ADD16(ADD16(place[i], shift[i]), MUL_HIGH(frequency[i], AND(lanes->low[i], top_mask)));
-        low[i] = ADD16(MUL_LOW(frequency[i], lanes->high[i]), carry);
+            ADD16(slots->index[i], MUL_HIGH16(frequency, AND(lanes->low[i], SET16(0xf000))));
+        next.low[i] = ADD16(MUL_LOW16(frequency, high), carry);
         /* One more where the lower half wrapped: carry > low, as there is no unsigned compare. */
-        high[i] = ADD16(MUL_HIGH(frequency[i], lanes->high[i]),
-                        MIN16(SUB_SATURATED(carry, low[i]), SET16(1)));
-        takes[i] = EQUAL16(high[i], zero);
+        next.high[i] = ADD16(MUL_HIGH16(frequency, high),
+                             MIN16(SUB_SATURATED16(carry, next.low[i]), SET16(1)));
+        next.takes[i] = EQUAL16(next.high[i], ZERO());
     }
+    return next;
+}
+
+TARGET ZNL_INLINE void refill(lane_pair *lanes, const next_pair *next, const uint8_t **words)
+{
     V taken[2];
-    take_words(words, takes, taken);
+    take_words(words, next->takes, taken);
     for (int i = 0; i < 2; i++) {
-        lanes->high[i] = OR(high[i], AND(takes[i], low[i]));
-        lanes->low[i] = OR(AND_NOT(takes[i], low[i]), taken[i]);
+        lanes->high[i] = OR(next->high[i], AND(next->takes[i], next->low[i]));
+        lanes->low[i] = OR(AND_NOT(next->takes[i], next->low[i]), taken[i]);
     }
 }
 
-/* Lanes 0 to 63 in order, as vectors of their upper and of their lower halves. */
-TARGET static void load_states(const uint32_t *states, lane_pair *pairs)
+TARGET ZNL_INLINE byte_table load_turns(const znl_decode_model *model)
 {
-    uint16_t high[ZNL_WIDE_LANES], low[ZNL_WIDE_LANES];
-    for (unsigned lane = 0; lane < ZNL_WIDE_LANES; lane++) {
-        high[lane] = (uint16_t)(states[lane] >> 16);
-        low[lane] = (uint16_t)states[lane];
-    }
-    for (unsigned i = 0; i < VECTORS; i++) {
-        pairs[i / 2].high[i % 2] = LOAD(high + LANES * i);
-        pairs[i / 2].low[i % 2] = LOAD(low + LANES * i);
-    }
+    const byte_table bytes = load_table(model->bytes[ZNL_BYTES_TURN]);
+    const byte_table turns = {with_sign(bytes.low), with_sign(bytes.high)};
+    return turns;
 }
 
-TARGET static void store_states(const lane_pair *pairs, uint32_t *states)
+/* Whether a symbol value is above 255; where none is, a table less is looked up. */
+TARGET ZNL_INLINE int has_high_values(const znl_decode_model *model)
 {
-    uint16_t high[ZNL_WIDE_LANES], low[ZNL_WIDE_LANES];
-    for (unsigned i = 0; i < VECTORS; i++) {
-        STORE(high + LANES * i, pairs[i / 2].high[i % 2]);
-        STORE(low + LANES * i, pairs[i / 2].low[i % 2]);
+    const byte_table values = load_table(model->bytes[ZNL_BYTES_VALUE_HIGH]);
+    return !IS_ZERO(OR(values.low, values.high));
+}
+
+/* A chunk on its way through some blocks. */
+typedef struct {
+    lane_pair pairs[PAIR_COUNT];
+    const uint8_t *words;
+    const znl_decode_model *model;
+    byte_table turns;
+    uint16_t *symbols;
+} chunk_state;
+
+TARGET ZNL_INLINE chunk_state begin_blocks(const znl_decode_lanes *lanes,
+                                           const znl_decode_model *model, uint16_t *symbols)
+{
+    chunk_state chunk;
+    load_states(lanes->states, chunk.pairs);
+    chunk.words = lanes->words;
+    chunk.model = model;
+    chunk.turns = load_turns(model);
+    chunk.symbols = symbols;
+    return chunk;
+}
+
+TARGET ZNL_INLINE void end_blocks(const chunk_state *chunk, znl_decode_lanes *lanes)
+{
+    store_states(chunk->pairs, lanes->states);
+    lanes->words = chunk->words;
+}
+
+/* Find the slots of pair p, and store its symbol values. */
+TARGET ZNL_INLINE slot_pair begin_step(const chunk_state *chunk, unsigned p, int has_high_values)
+{
+    const slot_pair slots =
+        find_slots(&chunk->pairs[p], chunk->model, chunk->turns, has_high_values);
+    STORE(chunk->symbols + PAIR_LANES * p, slots.values[0]);
+    STORE(chunk->symbols + PAIR_LANES * p + LANES, slots.values[1]);
+    return slots;
+}
+
+/* Decode one value of each lane of pair p of one chunk and of pair q of the same or another. In phases:
+ * the window in which a processor looks for work is too small to find the second chain of dependent
+ * instructions behind the whole of the first. */
+TARGET ZNL_INLINE void decode_two_steps(chunk_state *a, unsigned p, chunk_state *b, unsigned q,
+                                        int has_high_values)
+{
+    const slot_pair slots_a = begin_step(a, p, has_high_values);
+    const slot_pair slots_b = begin_step(b, q, has_high_values);
+    const next_pair next_a = advance(&a->pairs[p], &slots_a);
+    const next_pair next_b = advance(&b->pairs[q], &slots_b);
+    refill(&a->pairs[p], &next_a, &a->words);
+    refill(&b->pairs[q], &next_b, &b->words);
+}
+
+/* Decode one value of each lane of a chunk. */
+TARGET ZNL_INLINE void decode_block(chunk_state *chunk, int has_high_values)
+{
+#if LANES == 16
+    for (unsigned p = 0; p < 2; p++) { /* phases gain nothing here */
+        const slot_pair slots = begin_step(chunk, p, has_high_values);
+        const next_pair next = advance(&chunk->pairs[p], &slots);
+        refill(&chunk->pairs[p], &next, &chunk->words);
     }
-    for (unsigned lane = 0; lane < ZNL_WIDE_LANES; lane++)
-        states[lane] = (uint32_t)high[lane] << 16 | low[lane];
+#else
+    decode_two_steps(chunk, 0, chunk, 1, has_high_values);
+    decode_two_steps(chunk, 2, chunk, 3, has_high_values);
+#endif
+    chunk->symbols += ZNL_BLOCK_VALUES;
+}
+
+/* Decode blocks while no load can reach past what is readable. */
+TARGET ZNL_INLINE void decode_blocks(znl_decode_lanes *lanes, const znl_decode_model *model,
+                                     uint16_t *symbols, size_t block_count, int has_high_values)
+{
+    chunk_state chunk = begin_blocks(lanes, model, symbols);
+    for (size_t i = 0; i < block_count; i++) decode_block(&chunk, has_high_values);
+    end_blocks(&chunk, lanes);
 }
 
 TARGET int DECODE(znl_decode_lanes *lanes, const znl_decode_model *model, uint16_t *symbols,
                   size_t block_count)
 {
-    size_t done = 0;
-    if (lanes->lane_count == ZNL_WIDE_LANES) {
-        size_t safe;
-        while (done < block_count &&
-               (safe = znl_safe_blocks(lanes, block_count - done, sizeof(V))) > 0) {
-            lane_pair pairs[VECTORS / 2];
-            load_states(lanes->states, pairs);
-            const uint8_t *words = lanes->words;
-            for (size_t b = 0; b < safe; b++, done++) {
-                uint16_t *out = symbols + done * ZNL_BLOCK_VALUES;
-                for (unsigned i = 0; i < VECTORS / 2; i++) {
-                    V values[2];
-                    decode_step(&pairs[i], &words, model, values);
-                    STORE(out + LANES * 2 * i, values[0]);
-                    STORE(out + LANES * (2 * i + 1), values[1]);
-                }
-            }
-            store_states(pairs, lanes->states);
-            lanes->words = words;
-            if (words > lanes->words_end) return ZNL_E_BAD_STATE;
-        }
+    const int has_high = has_high_values(model);
+    while (block_count > 0 && lanes->lane_count == ZNL_WIDE_LANES) {
+        const size_t safe = znl_safe_blocks(lanes, block_count, sizeof(V));
+        if (safe == 0) break;
+        if (has_high)
+            decode_blocks(lanes, model, symbols, safe, 1);
+        else
+            decode_blocks(lanes, model, symbols, safe, 0);
+        if (lanes->words > lanes->words_end) return ZNL_E_BAD_STATE;
+        symbols += safe * ZNL_BLOCK_VALUES;
+        block_count -= safe;
     }
-    if (done == block_count) return ZNL_OK;
-    return znl_rans_decode_careful(lanes, model, symbols + done * ZNL_BLOCK_VALUES,
-                                   block_count - done);
+    return znl_rans_decode_careful(lanes, model, symbols, block_count);
 }
+
+#ifdef DECODE_PAIR
+
+TARGET ZNL_INLINE void decode_blocks_of_two(znl_decode_lanes *const *lanes,
+                                            const znl_decode_model *const *models,
+                                            uint16_t *const *symbols, size_t block_count,
+                                            int has_high_values)
+{
+    chunk_state a = begin_blocks(lanes[0], models[0], symbols[0]);
+    chunk_state b = begin_blocks(lanes[1], models[1], symbols[1]);
+    for (size_t i = 0; i < block_count; i++) {
+        for (unsigned p = 0; p < PAIR_COUNT; p++) decode_two_steps(&a, p, &b, p, has_high_values);
+        a.symbols += ZNL_BLOCK_VALUES;
+        b.symbols += ZNL_BLOCK_VALUES;
+    }
+    end_blocks(&a, lanes[0]);
+    end_blocks(&b, lanes[1]);
+}
+
+TARGET int DECODE_PAIR(znl_decode_lanes *lanes[2], const znl_decode_model *const models[2],
+                       uint16_t *symbols[2], size_t block_count)
+{
+    uint16_t *out[2] = {symbols[0], symbols[1]};
+    const int has_high = has_high_values(models[0]) || has_high_values(models[1]);
+    while (block_count > 0 && lanes[0]->lane_count == ZNL_WIDE_LANES &&
+           lanes[1]->lane_count == ZNL_WIDE_LANES) {
+        size_t safe = znl_safe_blocks(lanes[0], block_count, sizeof(V));
+        safe = znl_safe_blocks(lanes[1], safe, sizeof(V));
+        if (safe == 0) break;
+        if (has_high)
+            decode_blocks_of_two(lanes, models, out, safe, 1);
+        else
+            decode_blocks_of_two(lanes, models, out, safe, 0);
+        for (int c = 0; c < 2; c++) {
+            if (lanes[c]->words > lanes[c]->words_end) return ZNL_E_BAD_STATE;
+            out[c] += safe * ZNL_BLOCK_VALUES;
+        }
+        block_count -= safe;
+    }
+    const int status = DECODE(lanes[0], models[0], out[0], block_count);
+    return status == ZNL_OK ? DECODE(lanes[1], models[1], out[1], block_count) : status;
+}
+
+#endif

@@ -47,7 +47,7 @@ THIRD_PARTIES = {
 # The same for csrc: families of files, named by what stands before the first underscore.
 C_LAYERS: tuple[tuple[str, ...], ...] = (
     ("bytes", "errors", "target", "zipnn"),
-    ("format", "pages"),
+    ("format", "pages", "vector"),
     ("checksum", "cpu", "expand", "layout"),
     ("table",),
     ("classes", "planes", "rans"),
