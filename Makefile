@@ -18,6 +18,8 @@ FUZZERS := $(patsubst tests/c/%.c,build/fuzz/%,$(sort $(wildcard tests/c/fuzz_*.
 WARNINGS := -Wall -Wextra -Wconversion -Wvla -Werror
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
 C_FLAGS := -std=c11 -O1 -g -fno-omit-frame-pointer -Icsrc $(WARNINGS)
+# AArch64 runs the NEON kernels, s390x is big-endian.
+CROSS_TRIPLES := aarch64-linux-gnu s390x-linux-gnu
 # The core allocates nothing, so leaks could only be a test's own; LSan fails where ptrace is off.
 export ASAN_OPTIONS ?= detect_leaks=0
 export UBSAN_OPTIONS ?= print_stacktrace=1
@@ -30,7 +32,7 @@ TOLERATE := [ '$(ZNL_CI)' != 1 ]
 .DELETE_ON_ERROR:
 # The steps of `test` and `test-all` are listed in the order in which their output should be read.
 .NOTPARALLEL:
-.PHONY: help venv build test test-all lint ctest pytest fuzz fuzz-briefly demo clean
+.PHONY: help venv build test test-all lint ctest ctest-cross pytest fuzz fuzz-briefly demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -55,7 +57,7 @@ $(VENV)/native.stamp: $(VENV)/dev.stamp $(C_SOURCES) $(C_HEADERS) zipnn_like/_ff
 
 test: lint ctest pytest ## style, types, C tests under sanitizers, Python tests
 
-test-all: lint ctest fuzz-briefly pytest ## test, and 20 seconds of fuzzing
+test-all: lint ctest ctest-cross fuzz-briefly pytest ## test, other CPUs, 20 seconds of fuzzing
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, and clang-format 14 where it is installed
 	$(BIN)/ruff check
@@ -87,6 +89,14 @@ build/ctest/sanitizers:
 	@echo 'int main(void) { return 0; }' > $@.c
 	@if $(CC) $(SANITIZERS) -o $@.probe $@.c 2> /dev/null && $@.probe; \
 	then echo '$(SANITIZERS)' > $@; else : > $@; fi
+
+ctest-cross: ## C tests on emulated AArch64 and s390x: with UBSan, and ASan where it runs
+	@set -e; for triple in $(CROSS_TRIPLES); do \
+		cross="$(MAKE) --no-print-directory -f tests/c/cross.mk TRIPLE=$$triple"; \
+		if $$cross --silent found 2> /dev/null; \
+		then $$cross -j "$$(nproc)" C_FLAGS='$(C_FLAGS) -O2'; \
+		else echo "WARNING: no $$triple-gcc or no qemu for it: NOT TESTED" >&2; $(TOLERATE); fi; \
+	done
 
 # --- fuzzing --------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ typedef void znl_xxh3_blocks_fn(uint64_t *acc, const uint8_t *in, size_t block_c
 /* The checksum with the inner loop given. */
 uint64_t znl_xxh3_64_by(const uint8_t *in, size_t in_nbytes, znl_xxh3_blocks_fn *blocks);
 
-znl_xxh3_64_fn znl_xxh3_64_scalar, znl_xxh3_64_sse4, znl_xxh3_64_avx2, znl_xxh3_64_avx512;
+znl_xxh3_64_fn znl_xxh3_64_scalar, znl_xxh3_64_sse4, znl_xxh3_64_avx2, znl_xxh3_64_avx512,
+    znl_xxh3_64_neon;
 
 #endif

@@ -77,7 +77,14 @@ int znl_cpu_isa(void)
 
 int znl_cpu_isa(void)
 {
-    return ZNL_ISA_SCALAR;
+    return ZNL_HAS_NEON ? ZNL_ISA_NEON : ZNL_ISA_SCALAR;
 }
 
 #endif
+
+int znl_cpu_has(int isa)
+{
+    const int best = znl_cpu_isa();
+    if (best == ZNL_ISA_NEON) return isa == ZNL_ISA_SCALAR || isa == ZNL_ISA_NEON;
+    return isa >= ZNL_ISA_SCALAR && isa <= best;
+}

@@ -54,9 +54,21 @@ static void init_avx512(znl_kernels *kernels)
 }
 #endif
 
+#if ZNL_HAS_NEON
+static void init_neon(znl_kernels *kernels)
+{
+    kernels->split = znl_split_neon;
+    kernels->merge = znl_merge_neon;
+    kernels->rans_encode = znl_rans_encode_neon;
+    kernels->rans_decode = znl_rans_decode_neon;
+    kernels->wants_slots = 0;
+    kernels->xxh3_64 = znl_xxh3_64_neon;
+}
+#endif
+
 int znl_kernels_init(znl_kernels *kernels, int isa)
 {
-    if (isa < ZNL_ISA_SCALAR || isa > znl_cpu_isa()) return ZNL_E_NO_ISA;
+    if (!znl_cpu_has(isa)) return ZNL_E_NO_ISA;
     init_scalar(kernels); /* from here every entry is set; each level overwrites what it has */
 #if ZNL_HAS_SSE4
     if (isa >= ZNL_ISA_SSE4) init_sse4(kernels);
@@ -66,6 +78,9 @@ int znl_kernels_init(znl_kernels *kernels, int isa)
 #endif
 #if ZNL_HAS_AVX512
     if (isa >= ZNL_ISA_AVX512) init_avx512(kernels);
+#endif
+#if ZNL_HAS_NEON
+    if (isa == ZNL_ISA_NEON) init_neon(kernels);
 #endif
     return ZNL_OK;
 }

@@ -38,7 +38,7 @@ typedef int znl_merge_fn(const znl_layout *layout, const uint16_t *symbols, cons
                          uint8_t *out);
 
 znl_histogram_fn znl_histogram_scalar;
-znl_split_fn znl_split_scalar, znl_split_sse4, znl_split_avx2, znl_split_avx512;
-znl_merge_fn znl_merge_scalar, znl_merge_sse4, znl_merge_avx2, znl_merge_avx512;
+znl_split_fn znl_split_scalar, znl_split_sse4, znl_split_avx2, znl_split_avx512, znl_split_neon;
+znl_merge_fn znl_merge_scalar, znl_merge_sse4, znl_merge_avx2, znl_merge_avx512, znl_merge_neon;
 
 #endif

@@ -125,6 +125,9 @@ znl_rans_decode_fn znl_rans_decode_scalar, znl_rans_decode_sse4, znl_rans_decode
     znl_rans_decode_avx512;
 znl_rans_decode_pair_fn znl_rans_decode_pair_avx512, znl_rans_decode_pair_avx2;
 
+znl_rans_encode_fn znl_rans_encode_neon;
+znl_rans_decode_fn znl_rans_decode_neon;
+
 /* Any lane count, any end of the words, no table of slots: the tail of every vector kernel. */
 znl_rans_decode_fn znl_rans_decode_careful;
 

@@ -30,6 +30,15 @@
 #define ZNL_HAS_AVX512 0
 #endif
 
+/* Every AArch64 CPU has NEON, so it needs neither an attribute nor a question to the CPU. On
+ * big-endian AArch64 lanes lie the other way round in memory: it runs the portable loops. */
+#if defined(__aarch64__) && defined(__ARM_NEON) && defined(__BYTE_ORDER__) &&                      \
+    __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define ZNL_HAS_NEON 1
+#else
+#define ZNL_HAS_NEON 0
+#endif
+
 /* For functions whose arguments must become constants or stay in registers. */
 #if defined(__GNUC__)
 #define ZNL_INLINE static inline __attribute__((always_inline))

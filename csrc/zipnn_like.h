@@ -32,6 +32,8 @@
 #define ZNL_ISA_SSE4 1
 #define ZNL_ISA_AVX2 2
 #define ZNL_ISA_AVX512 3
+#define ZNL_ISA_NEON 4
+#define ZNL_ISA_COUNT 5
 
 #define ZNL_STATUS_LEFT 1 /* zstd and repeats: the caller restores these */
 #define ZNL_STATUS_CHECKSUM                                                                        \
@@ -126,6 +128,10 @@ size_t znl_kernels_nbytes(void);
 
 /* Fill a znl_kernels for ZNL_ISA_*: ZNL_OK, or ZNL_E_NO_ISA; never a silent step down. */
 int znl_kernels_init(znl_kernels *kernels, int isa);
+
+/* 1 when this CPU and this build have ZNL_ISA_*: on x86 the best one and those of lower numbers, on
+ * AArch64 scalar and NEON. */
+int znl_cpu_has(int isa);
 
 /* Scratch bytes that one call of znl_encode_chunks or znl_decode_chunks needs. */
 size_t znl_encode_scratch_nbytes(size_t chunk_count);

@@ -22,7 +22,8 @@ from zipnn_like.dtypes import DTYPES, DType
 from zipnn_like.errors import ChecksumError, CorruptStreamError, UsageError
 
 ISAS = native.isas()  # "scalar" first, which the others must equal
-ALL_ISAS = ["scalar", "sse4", "avx2", "avx512"]
+X86_ISAS = ["scalar", "sse4", "avx2", "avx512"]  # each holds those before it
+ALL_ISAS = [*X86_ISAS, "neon"]
 MODELLED = [dtype for dtype in DTYPES if dtype.modelled]
 
 Use = Callable[[str], None]
@@ -87,7 +88,7 @@ def mixed_file() -> bytes:
 
 def test_isas_are_sorted_and_start_with_scalar() -> None:
     assert ISAS
-    assert ALL_ISAS[: len(ISAS)] == ISAS
+    assert ISAS in (["scalar", "neon"], X86_ISAS[: len(ISAS)])
 
 
 def test_mixed_file_gives_the_same_stream(use: Use, mixed_file: bytes) -> None:
@@ -193,7 +194,7 @@ def test_forced_isa_writes_the_same_stream(isa: str, tmp_path: Path, mixed_file:
     assert bytes(reference.decode(stream)) == mixed_file
 
 
-@pytest.mark.parametrize("name", ["avx1024", "AVX2", "scalar ", "0", "neon"])
+@pytest.mark.parametrize("name", ["avx1024", "AVX2", "scalar ", "0", "NEON"])
 def test_unknown_isa_is_a_usage_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZIPNN_LIKE_ISA", name)
     with pytest.raises(UsageError) as caught:
@@ -207,7 +208,7 @@ def test_absent_isa_is_a_usage_error(name: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("ZIPNN_LIKE_ISA", name)
     with pytest.raises(UsageError, match="expected one of"):
         native.isa_name()
-    with pytest.raises(UsageError, match="lacks it"):
+    with pytest.raises(UsageError, match="expected one of"):
         native.kernels_of(name)
 
 

@@ -34,6 +34,7 @@ ISAS = {
     "sse4": int(lib.ZNL_ISA_SSE4),
     "avx2": int(lib.ZNL_ISA_AVX2),
     "avx512": int(lib.ZNL_ISA_AVX512),
+    "neon": int(lib.ZNL_ISA_NEON),
 }
 
 
@@ -117,8 +118,7 @@ def error_text(code: int) -> str:
 
 def isas() -> list[str]:
     """The instruction sets that this CPU and this build have, slowest first."""
-    best = int(lib.znl_cpu_isa())
-    return [name for name, number in ISAS.items() if number <= best]
+    return [name for name, number in ISAS.items() if lib.znl_cpu_has(number)]
 
 
 def isa_name() -> str:

@@ -55,7 +55,9 @@ static inline void choose_kernels(uint8_t byte)
     REQUIRE(znl_kernels_init(&portable, ZNL_ISA_SCALAR) == ZNL_OK);
     /* The best ones most often: they have the most code of their own. */
     const int best = znl_cpu_isa(), below = byte % 8 < 4 ? 0 : byte % 4;
-    REQUIRE(znl_kernels_init(&chosen, best > below ? best - below : 0) == ZNL_OK);
+    int isa = best > below ? best - below : ZNL_ISA_SCALAR;
+    while (!znl_cpu_has(isa)) isa--; /* a number of another architecture */
+    REQUIRE(znl_kernels_init(&chosen, isa) == ZNL_OK);
 }
 
 #endif
