@@ -22,7 +22,25 @@ typedef void znl_xxh3_blocks_fn(uint64_t *acc, const uint8_t *in, size_t block_c
 /* The checksum with the inner loop given. */
 uint64_t znl_xxh3_64_by(const uint8_t *in, size_t in_nbytes, znl_xxh3_blocks_fn *blocks);
 
+/* A checksum taken while its input comes into being: what is new is mixed while it is still near. */
+typedef struct {
+    uint64_t acc[8];
+    size_t block_count; /* blocks of 1024 bytes mixed so far */
+} znl_xxh3_state;
+
+void znl_xxh3_begin(znl_xxh3_state *state);
+
+/* in[0..done_nbytes) of the in_nbytes of the whole input are there. */
+void znl_xxh3_grow(znl_xxh3_state *state, const uint8_t *in, size_t done_nbytes, size_t in_nbytes,
+                   znl_xxh3_blocks_fn *blocks);
+
+/* All of them are there: the checksum. */
+uint64_t znl_xxh3_end(znl_xxh3_state *state, const uint8_t *in, size_t in_nbytes,
+                      znl_xxh3_blocks_fn *blocks);
+
 znl_xxh3_64_fn znl_xxh3_64_scalar, znl_xxh3_64_sse4, znl_xxh3_64_avx2, znl_xxh3_64_avx512,
     znl_xxh3_64_neon;
+znl_xxh3_blocks_fn znl_xxh3_blocks_scalar, znl_xxh3_blocks_sse4, znl_xxh3_blocks_avx2,
+    znl_xxh3_blocks_avx512, znl_xxh3_blocks_neon;
 
 #endif

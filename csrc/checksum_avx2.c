@@ -9,6 +9,7 @@
 #include "vector_avx2.h"
 
 #define CHECKSUM znl_xxh3_64_avx2
+#define MIX_BLOCKS znl_xxh3_blocks_avx2
 #include "checksum_vector_body.h" /* last: it uses the names above */
 
 #endif

@@ -10,13 +10,7 @@
 #error "build for the baseline: this file must not decide what other code may use"
 #endif
 
-enum {
-    STRIPES = 16,
-    STRIPE_NBYTES = 64,
-    VECTORS = 1,
-    VECTOR_NBYTES = 64,
-    SCRAMBLE_SECRET_OFFSET = 128
-};
+enum { STRIPES = 16, STRIPE_NBYTES = 64, SCRAMBLE_SECRET_OFFSET = 128 };
 
 ZNL_TARGET_AVX512 static inline __m512i load(const uint8_t *in)
 {
@@ -34,30 +28,31 @@ ZNL_TARGET_AVX512 static inline __m512i scramble(__m512i acc, const uint8_t *sec
     return _mm512_add_epi64(low, _mm512_slli_epi64(high, 32));
 }
 
-ZNL_TARGET_AVX512 static void mix_blocks(uint64_t *acc, const uint8_t *in, size_t block_count,
-                                         const uint8_t *secret)
+ZNL_TARGET_AVX512 void znl_xxh3_blocks_avx512(uint64_t *acc, const uint8_t *in, size_t block_count,
+                                              const uint8_t *secret)
 {
-    __m512i sums[VECTORS];
-    for (int v = 0; v < VECTORS; v++) sums[v] = load((const uint8_t *)(acc + 8 * v));
+    __m512i sums = load((const uint8_t *)acc);
     for (size_t block = 0; block < block_count; block++) {
-        for (int stripe = 0; stripe < STRIPES; stripe++, in += STRIPE_NBYTES)
-            for (int v = 0; v < VECTORS; v++) {
-                const __m512i data = load(in + VECTOR_NBYTES * v);
-                const __m512i keyed =
-                    _mm512_xor_si512(data, load(secret + 8 * stripe + VECTOR_NBYTES * v));
-                const __m512i product = _mm512_mul_epu32(keyed, _mm512_srli_epi64(keyed, 32));
-                const __m512i swapped = _mm512_shuffle_epi32(data, (_MM_PERM_ENUM)0x4e);
-                sums[v] = _mm512_add_epi64(sums[v], _mm512_add_epi64(product, swapped));
-            }
-        for (int v = 0; v < VECTORS; v++)
-            sums[v] = scramble(sums[v], secret + SCRAMBLE_SECRET_OFFSET + VECTOR_NBYTES * v);
+        /* Words are summed in their own order and swapped once. The sums of a block do not wait for
+         * those of the last, so only one addition a block is in the chain through the scrambles. */
+        __m512i products = _mm512_setzero_si512(), words = products;
+        for (int stripe = 0; stripe < STRIPES; stripe++, in += STRIPE_NBYTES) {
+            const __m512i data = load(in);
+            const __m512i keyed = _mm512_xor_si512(data, load(secret + 8 * stripe));
+            words = _mm512_add_epi64(words, data);
+            products =
+                _mm512_add_epi64(products, _mm512_mul_epu32(keyed, _mm512_srli_epi64(keyed, 32)));
+        }
+        sums = _mm512_add_epi64(
+            sums, _mm512_add_epi64(products, _mm512_shuffle_epi32(words, (_MM_PERM_ENUM)0x4e)));
+        sums = scramble(sums, secret + SCRAMBLE_SECRET_OFFSET);
     }
-    for (int v = 0; v < VECTORS; v++) _mm512_storeu_si512(acc + 8 * v, sums[v]);
+    _mm512_storeu_si512(acc, sums);
 }
 
 uint64_t znl_xxh3_64_avx512(const uint8_t *in, size_t in_nbytes)
 {
-    return znl_xxh3_64_by(in, in_nbytes, mix_blocks);
+    return znl_xxh3_64_by(in, in_nbytes, znl_xxh3_blocks_avx512);
 }
 
 #endif

@@ -45,7 +45,8 @@ ZNL_INLINE void scramble(accumulators *acc, int v, const uint8_t *secret)
     acc->words[v] = vdupq_n_u64(0);
 }
 
-static void mix_blocks(uint64_t *acc, const uint8_t *in, size_t block_count, const uint8_t *secret)
+void znl_xxh3_blocks_neon(uint64_t *acc, const uint8_t *in, size_t block_count,
+                          const uint8_t *secret)
 {
     accumulators a = {{vld1q_u64(acc), vld1q_u64(acc + 2), vld1q_u64(acc + 4), vld1q_u64(acc + 6)},
                       {vdupq_n_u64(0), vdupq_n_u64(0), vdupq_n_u64(0), vdupq_n_u64(0)}};
@@ -65,7 +66,7 @@ static void mix_blocks(uint64_t *acc, const uint8_t *in, size_t block_count, con
 
 uint64_t znl_xxh3_64_neon(const uint8_t *in, size_t in_nbytes)
 {
-    return znl_xxh3_64_by(in, in_nbytes, mix_blocks);
+    return znl_xxh3_64_by(in, in_nbytes, znl_xxh3_blocks_neon);
 }
 
 #endif

@@ -188,7 +188,8 @@ static void scramble(uint64_t *acc)
     }
 }
 
-static void mix_blocks(uint64_t *acc, const uint8_t *in, size_t block_count, const uint8_t *secret)
+void znl_xxh3_blocks_scalar(uint64_t *acc, const uint8_t *in, size_t block_count,
+                            const uint8_t *secret)
 {
     for (size_t i = 0; i < block_count; i++, in += BLOCK_NBYTES) {
         accumulate(acc, in, STRIPES_PER_BLOCK, secret);
@@ -206,24 +207,28 @@ static uint64_t merge(const uint64_t *acc, uint64_t value)
     return avalanche(value);
 }
 
-static uint64_t hash_long(const uint8_t *in, size_t in_nbytes, znl_xxh3_blocks_fn *blocks)
+void znl_xxh3_begin(znl_xxh3_state *state)
 {
-    uint64_t acc[ACC_COUNT] = {PRIME32_3, PRIME64_1, PRIME64_2, PRIME64_3,
-                               PRIME64_4, PRIME32_2, PRIME64_5, PRIME32_1};
-    /* The last block is not scrambled, even a full one, so it keeps 1 to BLOCK_NBYTES bytes. The
-     * last stripe ends where the input does and may overlap the stripe before it. */
-    const size_t block_count = (in_nbytes - 1) / BLOCK_NBYTES;
-    const uint8_t *block = in + BLOCK_NBYTES * block_count;
-    blocks(acc, in, block_count, SECRET);
-    const size_t stripe_count = (in_nbytes - BLOCK_NBYTES * block_count - 1) / STRIPE_NBYTES;
-    accumulate(acc, block, stripe_count, SECRET);
-    accumulate(acc, in + in_nbytes - STRIPE_NBYTES, 1, SECRET + LAST_STRIPE_SECRET_OFFSET);
-    return merge(acc, in_nbytes * PRIME64_1);
+    static const uint64_t start[ACC_COUNT] = {PRIME32_3, PRIME64_1, PRIME64_2, PRIME64_3,
+                                              PRIME64_4, PRIME32_2, PRIME64_5, PRIME32_1};
+    memcpy(state->acc, start, sizeof start);
+    state->block_count = 0;
 }
 
-uint64_t znl_xxh3_64_by(const uint8_t *in, size_t in_nbytes, znl_xxh3_blocks_fn *blocks)
+void znl_xxh3_grow(znl_xxh3_state *state, const uint8_t *in, size_t done_nbytes, size_t in_nbytes,
+                   znl_xxh3_blocks_fn *blocks)
 {
-    if (in_nbytes > 240) return hash_long(in, in_nbytes, blocks);
+    /* The last block is not scrambled, even a full one, so it keeps 1 to BLOCK_NBYTES bytes. */
+    const size_t done = done_nbytes < in_nbytes ? done_nbytes : in_nbytes ? in_nbytes - 1 : 0;
+    const size_t block_count = done / BLOCK_NBYTES;
+    if (block_count <= state->block_count) return;
+    blocks(state->acc, in + BLOCK_NBYTES * state->block_count, block_count - state->block_count,
+           SECRET);
+    state->block_count = block_count;
+}
+
+static uint64_t hash_short(const uint8_t *in, size_t in_nbytes)
+{
     if (in_nbytes > 128) return hash_129_to_240(in, in_nbytes);
     if (in_nbytes > 16) return hash_17_to_128(in, in_nbytes);
     if (in_nbytes > 8) return hash_9_to_16(in, in_nbytes);
@@ -232,7 +237,27 @@ uint64_t znl_xxh3_64_by(const uint8_t *in, size_t in_nbytes, znl_xxh3_blocks_fn 
     return hash_0();
 }
 
+uint64_t znl_xxh3_end(znl_xxh3_state *state, const uint8_t *in, size_t in_nbytes,
+                      znl_xxh3_blocks_fn *blocks)
+{
+    if (in_nbytes <= 240) return hash_short(in, in_nbytes);
+    znl_xxh3_grow(state, in, in_nbytes, in_nbytes, blocks);
+    /* The last stripe ends where the input does and may overlap the stripe before it. */
+    const size_t mixed_nbytes = BLOCK_NBYTES * state->block_count;
+    const size_t stripe_count = (in_nbytes - mixed_nbytes - 1) / STRIPE_NBYTES;
+    accumulate(state->acc, in + mixed_nbytes, stripe_count, SECRET);
+    accumulate(state->acc, in + in_nbytes - STRIPE_NBYTES, 1, SECRET + LAST_STRIPE_SECRET_OFFSET);
+    return merge(state->acc, in_nbytes * PRIME64_1);
+}
+
+uint64_t znl_xxh3_64_by(const uint8_t *in, size_t in_nbytes, znl_xxh3_blocks_fn *blocks)
+{
+    znl_xxh3_state state;
+    znl_xxh3_begin(&state);
+    return znl_xxh3_end(&state, in, in_nbytes, blocks);
+}
+
 uint64_t znl_xxh3_64_scalar(const uint8_t *in, size_t in_nbytes)
 {
-    return znl_xxh3_64_by(in, in_nbytes, mix_blocks);
+    return znl_xxh3_64_by(in, in_nbytes, znl_xxh3_blocks_scalar);
 }

@@ -9,6 +9,7 @@
 #include "vector_sse4.h"
 
 #define CHECKSUM znl_xxh3_64_sse4
+#define MIX_BLOCKS znl_xxh3_blocks_sse4
 #include "checksum_vector_body.h" /* last: it uses the names above */
 
 #endif

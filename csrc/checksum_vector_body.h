@@ -18,8 +18,7 @@ TARGET ZNL_INLINE V scramble(V acc, const uint8_t *secret)
     return ADD64(low, SHIFT_LEFT64(high, 32));
 }
 
-TARGET static void mix_blocks(uint64_t *acc, const uint8_t *in, size_t block_count,
-                              const uint8_t *secret)
+TARGET void MIX_BLOCKS(uint64_t *acc, const uint8_t *in, size_t block_count, const uint8_t *secret)
 {
     V sums[VECTORS];
     for (unsigned v = 0; v < VECTORS; v++) sums[v] = LOAD((const uint8_t *)acc + sizeof(V) * v);
@@ -39,5 +38,5 @@ TARGET static void mix_blocks(uint64_t *acc, const uint8_t *in, size_t block_cou
 
 uint64_t CHECKSUM(const uint8_t *in, size_t in_nbytes)
 {
-    return znl_xxh3_64_by(in, in_nbytes, mix_blocks);
+    return znl_xxh3_64_by(in, in_nbytes, MIX_BLOCKS);
 }

@@ -9,7 +9,7 @@ _Static_assert(ZNL_STATUS_CHECKSUM == ZNL_E_CHECKSUM, "one code, two lists");
 
 size_t znl_decode_scratch_nbytes(void)
 {
-    return 2 * sizeof(znl_static_decode_scratch) + 64;
+    return sizeof(znl_static_decode_scratch) + 64;
 }
 
 /* Fill out[0..out_nbytes) with copies of a pattern whose size divides it, doubling what is there. */
@@ -59,10 +59,46 @@ static int prepare_static(const znl_chunk *chunk, const znl_table *wire, znl_fre
     return resolve_tables(chunk, wire, tables);
 }
 
-static int check_sum(const znl_kernels *kernels, const znl_chunk *chunk)
+static int check_sum(const znl_chunk *chunk, uint64_t found)
 {
-    const uint64_t found = kernels->xxh3_64(chunk->source, chunk->source_nbytes);
     return found == chunk->checksum ? ZNL_OK : ZNL_E_CHECKSUM;
+}
+
+/* Decode a chunk that needs no table. */
+static int decode_trivially(const znl_kernels *kernels, const znl_chunk *chunk)
+{
+    if (chunk->table_count || chunk->unit_shift) return ZNL_E_BAD_VALUE;
+    if (chunk->method == ZNL_METHOD_RAW) {
+        if (chunk->body_nbytes != chunk->source_nbytes) return ZNL_E_BAD_SIZE;
+        memcpy(chunk->source, chunk->body, chunk->source_nbytes);
+    } else if (chunk->method == ZNL_METHOD_CONSTANT) {
+        const uint32_t nbytes = chunk->body_nbytes;
+        if (nbytes != 1 && nbytes != 2 && nbytes != 4 && nbytes != 8) return ZNL_E_BAD_SIZE;
+        if (chunk->source_nbytes % nbytes) return ZNL_E_BAD_SIZE;
+        fill_constant(chunk->body, nbytes, chunk->source, chunk->source_nbytes);
+    } else {
+        return ZNL_E_BAD_VALUE;
+    }
+    return check_sum(chunk, kernels->xxh3_64(chunk->source, chunk->source_nbytes));
+}
+
+/* Decode one static chunk, or two of one dtype side by side. */
+static int decode_static(const znl_kernels *kernels, const znl_chunk *chunks, unsigned count,
+                         const znl_table *wire, znl_static_decode_scratch *scratch)
+{
+    znl_freq_table tables[2][ZNL_MAX_TABLES];
+    uint64_t checksums[2];
+    int status = ZNL_OK;
+    for (unsigned c = 0; c < count && status == ZNL_OK; c++) {
+        status = prepare_static(&chunks[c], wire, tables[c]);
+        wire += chunks[c].table_count;
+    }
+    if (status == ZNL_OK)
+        status = znl_static_decode(kernels, znl_layout_of(chunks[0].dtype), tables, chunks, count,
+                                   checksums, scratch);
+    for (unsigned c = 0; c < count && status == ZNL_OK; c++)
+        status = check_sum(&chunks[c], checksums[c]);
+    return status;
 }
 
 static int decode_chunk(const znl_kernels *kernels, const znl_chunk *chunk, const znl_table *wire,
@@ -70,56 +106,18 @@ static int decode_chunk(const znl_kernels *kernels, const znl_chunk *chunk, cons
 {
     if (chunk->source_nbytes == 0 || chunk->source_nbytes > ZNL_MAX_CHUNK_NBYTES)
         return ZNL_E_BAD_VALUE;
-    if (chunk->method != ZNL_METHOD_STATIC && (chunk->table_count || chunk->unit_shift))
-        return ZNL_E_BAD_VALUE;
-    switch (chunk->method) {
-    case ZNL_METHOD_RAW:
-        if (chunk->body_nbytes != chunk->source_nbytes) return ZNL_E_BAD_SIZE;
-        memcpy(chunk->source, chunk->body, chunk->source_nbytes);
-        break;
-    case ZNL_METHOD_CONSTANT: {
-        const uint32_t nbytes = chunk->body_nbytes;
-        if (nbytes != 1 && nbytes != 2 && nbytes != 4 && nbytes != 8) return ZNL_E_BAD_SIZE;
-        if (chunk->source_nbytes % nbytes) return ZNL_E_BAD_SIZE;
-        fill_constant(chunk->body, nbytes, chunk->source, chunk->source_nbytes);
-        break;
-    }
-    case ZNL_METHOD_STATIC: {
-        znl_freq_table tables[ZNL_MAX_TABLES];
-        int status = prepare_static(chunk, wire, tables);
-        if (status == ZNL_OK)
-            status =
-                znl_static_decode(kernels, znl_layout_of(chunk->dtype), tables, chunk, scratch);
-        if (status != ZNL_OK) return status;
-        break;
-    }
-    default: return ZNL_E_BAD_VALUE;
-    }
-    return check_sum(kernels, chunk);
+    return chunk->method == ZNL_METHOD_STATIC ? decode_static(kernels, chunk, 1, wire, scratch)
+                                              : decode_trivially(kernels, chunk);
 }
 
-/* Two neighbours that the pair kernel can decode side by side. */
-static int is_pair(const znl_kernels *kernels, const znl_chunk *chunks)
+/* Whether two neighbours can be decoded side by side; table_count tables are there. */
+static int is_pair(const znl_kernels *kernels, const znl_chunk *chunks, size_t table_count)
 {
-    return kernels->rans_decode_pair && !chunks[1].distance &&
+    return kernels->decode_pair && !chunks[0].distance && !chunks[1].distance &&
            chunks[0].method == ZNL_METHOD_STATIC && chunks[1].method == ZNL_METHOD_STATIC &&
            chunks[0].dtype == chunks[1].dtype && chunks[0].table_count <= ZNL_MAX_TABLES &&
-           chunks[1].table_count <= ZNL_MAX_TABLES;
-}
-
-static int decode_pair(const znl_kernels *kernels, const znl_chunk *chunks, const znl_table *wire,
-                       znl_static_decode_scratch *scratch)
-{
-    znl_freq_table tables[2][ZNL_MAX_TABLES];
-    const znl_freq_table *const both[2] = {tables[0], tables[1]};
-    int status = prepare_static(&chunks[0], wire, tables[0]);
-    if (status == ZNL_OK)
-        status = prepare_static(&chunks[1], wire + chunks[0].table_count, tables[1]);
-    if (status == ZNL_OK)
-        status =
-            znl_static_decode_two(kernels, znl_layout_of(chunks[0].dtype), both, chunks, scratch);
-    if (status == ZNL_OK) status = check_sum(kernels, &chunks[0]);
-    return status == ZNL_OK ? check_sum(kernels, &chunks[1]) : status;
+           chunks[1].table_count <= ZNL_MAX_TABLES &&
+           (size_t)chunks[0].table_count + chunks[1].table_count <= table_count;
 }
 
 int64_t znl_place_chunks(znl_chunk *chunks, size_t chunk_count, uint8_t *out, size_t out_nbytes)
@@ -146,34 +144,24 @@ int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
     if (scratch_nbytes < znl_decode_scratch_nbytes()) return ZNL_E_NO_ROOM;
     znl_static_decode_scratch *scratch =
         (znl_static_decode_scratch *)(((uintptr_t)scratch_bytes + 63) & ~(uintptr_t)63);
-    for (size_t i = 0; i < chunk_count; i++) {
+    scratch->cache.count = 0;
+    for (size_t i = 0; i < chunk_count;) {
         znl_chunk *chunk = &chunks[i];
-        if (chunk->table_count > ZNL_MAX_TABLES) {
-            chunk->status = ZNL_E_BAD_VALUE;
-            return chunk->status;
-        }
-        if (chunk->table_count > table_count) return ZNL_E_BAD_CALL;
-        if (is_left(chunk)) {
-            chunk->status = ZNL_STATUS_LEFT;
-            tables += chunk->table_count;
-            table_count -= chunk->table_count;
-            continue;
-        }
+        unsigned size = chunk_count - i >= 2 && is_pair(kernels, chunk, table_count) ? 2 : 1;
         /* A pair that fails is decoded again one by one, which finds out whose fault it is. */
-        if (i + 1 < chunk_count && is_pair(kernels, chunk) &&
-            chunk[1].table_count <= table_count - chunk->table_count &&
-            decode_pair(kernels, chunk, tables, scratch) == ZNL_OK) {
-            const size_t used = (size_t)chunk[0].table_count + chunk[1].table_count;
-            chunk[0].status = chunk[1].status = ZNL_OK;
-            tables += used;
-            table_count -= used;
-            i++;
-            continue;
+        if (size == 1 || decode_static(kernels, chunk, size, tables, scratch) != ZNL_OK) {
+            size = 1;
+            if (chunk->table_count > ZNL_MAX_TABLES) return chunk->status = ZNL_E_BAD_VALUE;
+            if (chunk->table_count > table_count) return ZNL_E_BAD_CALL;
+            chunk->status =
+                is_left(chunk) ? ZNL_STATUS_LEFT : decode_chunk(kernels, chunk, tables, scratch);
+            if (chunk->status < 0) return chunk->status;
         }
-        chunk->status = decode_chunk(kernels, chunk, tables, scratch);
-        if (chunk->status != ZNL_OK) return chunk->status;
-        tables += chunk->table_count;
-        table_count -= chunk->table_count;
+        for (unsigned c = 0; c < size; c++, i++) {
+            if (size == 2) chunks[i].status = ZNL_OK;
+            tables += chunks[i].table_count;
+            table_count -= chunks[i].table_count;
+        }
     }
     return ZNL_OK;
 }

@@ -79,16 +79,18 @@ static void count_chunk(const znl_kernels *kernels, const znl_layout *layout,
     for (unsigned v = 0; v < 1u << layout->symbol_bits; v++) counts[v] *= (uint32_t)step;
 }
 
-/* Cut the chunks into groups with one table each: a chunk joins the group before it when a common table
+/* Take the checksums, and cut the chunks into groups with one table each: a chunk joins the group before it when a common table
  * costs less than two. Returns the number of groups. */
 static uint32_t group_chunks(const znl_kernels *kernels, const znl_layout *layout,
-                             const znl_chunk *chunks, size_t chunk_count, encode_scratch *scratch,
+                             znl_chunk *chunks, size_t chunk_count, encode_scratch *scratch,
                              uint32_t *group_of)
 {
     const unsigned bits = layout->symbol_bits;
     uint32_t groups = 0;
     uint64_t group_cost = 0;
     for (size_t i = 0; i < chunk_count; i++) {
+        /* Here, so that the histogram finds the chunk in a near cache. */
+        chunks[i].checksum = kernels->xxh3_64(chunks[i].source, chunks[i].source_nbytes);
         if (group_of[i] == NO_GROUP) continue;
         znl_freq_table own, merged;
         count_chunk(kernels, layout, &chunks[i], scratch->counts);
@@ -168,18 +170,50 @@ static int encode_by_classes(const znl_kernels *kernels, const znl_layout *layou
     return fitted;
 }
 
-/* Encode a chunk with its group's table, or leave it raw. */
-static void encode_by_group(const znl_kernels *kernels, const znl_layout *layout,
-                            chunk_group *group, uint64_t name, znl_chunk *chunk,
-                            encode_scratch *scratch)
+/* Encode one chunk, or two of the same size, with their groups' tables, or leave them raw. */
+static void encode_by_groups(const znl_kernels *kernels, const znl_layout *layout,
+                             chunk_group *const *groups, znl_chunk *chunks, unsigned count,
+                             encode_scratch *scratch)
 {
-    znl_static_split(kernels, layout, chunk, &scratch->body);
-    chunk->table_count = 1;
-    chunk->tables[0] = name;
-    if (znl_static_encode(kernels, layout, &group->table, chunk, &scratch->body) != ZNL_OK) return;
-    const uint32_t saved = saved_by_coding(chunk);
-    if (saved) chunk->method = ZNL_METHOD_STATIC;
-    group->saved_nbytes += saved;
+    const znl_freq_table *const tables[2] = {&groups[0]->table, &groups[count - 1]->table};
+    const int status =
+        znl_static_split_encode(kernels, layout, tables, chunks, count, &scratch->body);
+    if (status != ZNL_OK) { /* alone the other one may still fit */
+        for (unsigned c = 0; c < count && count > 1; c++)
+            encode_by_groups(kernels, layout, groups + c, chunks + c, 1, scratch);
+        return;
+    }
+    for (unsigned c = 0; c < count; c++) {
+        const uint32_t saved = saved_by_coding(&chunks[c]);
+        if (saved) chunks[c].method = ZNL_METHOD_STATIC;
+        groups[c]->saved_nbytes += saved;
+    }
+}
+
+/* Encode the chunks of groups, two at a time where they are alike. */
+static void encode_groups(const znl_kernels *kernels, const znl_layout *layout, znl_chunk *chunks,
+                          size_t chunk_count, const uint32_t *group_of, const znl_table *tables,
+                          encode_scratch *scratch)
+{
+    for (size_t i = 0; i < chunk_count;) {
+        if (group_of[i] == NO_GROUP) {
+            i++;
+            continue;
+        }
+        const int is_pair = kernels->rans_encode_pair && i + 1 < chunk_count &&
+                            group_of[i + 1] != NO_GROUP &&
+                            chunks[i + 1].source_nbytes == chunks[i].source_nbytes &&
+                            chunks[i].source_nbytes / layout->width >= ZNL_WIDE_LANES_MIN_VALUES;
+        const unsigned count = is_pair ? 2 : 1;
+        chunk_group *groups[2];
+        for (unsigned c = 0; c < count; c++) {
+            groups[c] = &scratch->groups[group_of[i + c]];
+            chunks[i + c].table_count = 1;
+            chunks[i + c].tables[0] = tables[group_of[i + c]].name;
+        }
+        encode_by_groups(kernels, layout, groups, &chunks[i], count, scratch);
+        i += count;
+    }
 }
 
 int64_t znl_encode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
@@ -189,6 +223,7 @@ int64_t znl_encode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
     if (scratch_nbytes < znl_encode_scratch_nbytes(chunk_count)) return ZNL_E_NO_ROOM;
     encode_scratch *scratch = (encode_scratch *)(((uintptr_t)scratch_bytes + 63) & ~(uintptr_t)63);
     uint32_t *group_of = (uint32_t *)(scratch->groups + chunk_count);
+    scratch->body.cache.count = 0;
     for (size_t i = 0; i < chunk_count; i++) {
         znl_chunk *chunk = &chunks[i];
         const znl_layout *layout = znl_layout_of(chunk->dtype);
@@ -199,7 +234,6 @@ int64_t znl_encode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
             chunk->body_room - chunk->source_nbytes < ZNL_BODY_SLACK_NBYTES)
             return ZNL_E_NO_ROOM;
         chunk->status = ZNL_OK;
-        chunk->checksum = kernels->xxh3_64(chunk->source, chunk->source_nbytes);
         group_of[i] =
             encode_trivially(layout, chunk) || wants_classes(layout, chunk) ? NO_GROUP : 0;
     }
@@ -208,14 +242,11 @@ int64_t znl_encode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
     const uint32_t groups = group_chunks(kernels, layout, chunks, chunk_count, scratch, group_of);
     for (uint32_t g = 0; g < groups; g++) write_table(&scratch->groups[g].table, &tables[g]);
     int64_t table_count = groups;
-    for (size_t i = 0; i < chunk_count; i++) {
-        znl_chunk *chunk = &chunks[i];
-        if (group_of[i] != NO_GROUP)
-            encode_by_group(kernels, layout, &scratch->groups[group_of[i]],
-                            tables[group_of[i]].name, chunk, scratch);
-        else if (!encode_trivially(layout, chunk))
-            table_count += encode_by_classes(kernels, layout, chunk, scratch, &tables[table_count]);
-    }
+    encode_groups(kernels, layout, chunks, chunk_count, group_of, tables, scratch);
+    for (size_t i = 0; i < chunk_count; i++)
+        if (group_of[i] == NO_GROUP && !encode_trivially(layout, &chunks[i]))
+            table_count +=
+                encode_by_classes(kernels, layout, &chunks[i], scratch, &tables[table_count]);
     for (size_t i = 0; i < chunk_count; i++) {
         znl_chunk *chunk = &chunks[i];
         /* A group that does not earn its table is stored raw. */

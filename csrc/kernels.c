@@ -12,10 +12,12 @@ static void init_scalar(znl_kernels *kernels)
     kernels->split = znl_split_scalar;
     kernels->merge = znl_merge_scalar;
     kernels->rans_encode = znl_rans_encode_scalar;
+    kernels->rans_encode_pair = NULL;
     kernels->rans_decode = znl_rans_decode_scalar;
-    kernels->rans_decode_pair = NULL;
+    kernels->decode_pair = NULL;
     kernels->wants_slots = 1;
     kernels->xxh3_64 = znl_xxh3_64_scalar;
+    kernels->xxh3_blocks = znl_xxh3_blocks_scalar;
 }
 
 #if ZNL_HAS_SSE4
@@ -27,6 +29,7 @@ static void init_sse4(znl_kernels *kernels)
     kernels->rans_decode = znl_rans_decode_sse4;
     kernels->wants_slots = 0;
     kernels->xxh3_64 = znl_xxh3_64_sse4;
+    kernels->xxh3_blocks = znl_xxh3_blocks_sse4;
 }
 #endif
 
@@ -37,8 +40,9 @@ static void init_avx2(znl_kernels *kernels)
     kernels->merge = znl_merge_avx2;
     kernels->rans_encode = znl_rans_encode_avx2;
     kernels->rans_decode = znl_rans_decode_avx2;
-    kernels->rans_decode_pair = znl_rans_decode_pair_avx2;
+    kernels->decode_pair = znl_decode_pair_avx2;
     kernels->xxh3_64 = znl_xxh3_64_avx2;
+    kernels->xxh3_blocks = znl_xxh3_blocks_avx2;
 }
 #endif
 
@@ -48,9 +52,11 @@ static void init_avx512(znl_kernels *kernels)
     kernels->split = znl_split_avx512;
     kernels->merge = znl_merge_avx512;
     kernels->rans_encode = znl_rans_encode_avx512;
+    kernels->rans_encode_pair = znl_rans_encode_pair_avx512;
     kernels->rans_decode = znl_rans_decode_avx512;
-    kernels->rans_decode_pair = znl_rans_decode_pair_avx512;
+    kernels->decode_pair = znl_decode_pair_avx512;
     kernels->xxh3_64 = znl_xxh3_64_avx512;
+    kernels->xxh3_blocks = znl_xxh3_blocks_avx512;
 }
 #endif
 
@@ -63,6 +69,7 @@ static void init_neon(znl_kernels *kernels)
     kernels->rans_decode = znl_rans_decode_neon;
     kernels->wants_slots = 0;
     kernels->xxh3_64 = znl_xxh3_64_neon;
+    kernels->xxh3_blocks = znl_xxh3_blocks_neon;
 }
 #endif
 

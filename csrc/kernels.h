@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "checksum.h"
+#include "fused.h"
 #include "layout.h"
 #include "planes.h"
 #include "rans.h"
@@ -17,10 +18,12 @@ struct znl_kernels {
     znl_split_fn *split;
     znl_merge_fn *merge;
     znl_rans_encode_fn *rans_encode;
+    znl_rans_encode_pair_fn *rans_encode_pair; /* NULL where two chunks at once gain nothing */
     znl_rans_decode_fn *rans_decode;
-    znl_rans_decode_pair_fn *rans_decode_pair; /* NULL where two chunks at once gain nothing */
-    int wants_slots;                           /* rans_decode reads the table of slots */
+    znl_decode_pair_fn *decode_pair; /* NULL where two chunks side by side gain nothing */
+    int wants_slots;                 /* rans_decode reads the table of slots */
     znl_xxh3_64_fn *xxh3_64;
+    znl_xxh3_blocks_fn *xxh3_blocks; /* the same, for a checksum that is taken piece by piece */
 };
 
 #endif

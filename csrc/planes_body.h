@@ -111,11 +111,23 @@ ZNL_INLINE void split(const znl_layout *layout, const uint8_t *in, size_t block_
         CALL(&fixed);                                                                              \
     }
 
+ZNL_INLINE void split_all(const znl_layout *layout, const uint8_t *in, size_t block_count,
+                          uint16_t *symbols, uint8_t *planes, size_t plane_nbytes,
+                          uint8_t *bit_plane)
+{
+    for (size_t block = 0; block < block_count; block += ZNL_SUPERBLOCK_BLOCKS) {
+        const size_t left = block_count - block, first = block * BLOCK;
+        split(layout, in + first * layout->width,
+              left < ZNL_SUPERBLOCK_BLOCKS ? left : ZNL_SUPERBLOCK_BLOCKS, symbols + first,
+              planes + first, plane_nbytes, bit_plane + first / 8 * layout->low_bits);
+    }
+}
+
 void SPLIT(const znl_layout *layout, const uint8_t *in, size_t block_count, uint16_t *symbols,
            uint8_t *planes, size_t plane_nbytes, uint8_t *bit_plane)
 {
 #define CALL(fixed)                                                                                \
-    split(fixed, in, block_count, symbols, planes, plane_nbytes, bit_plane);                       \
+    split_all(fixed, in, block_count, symbols, planes, plane_nbytes, bit_plane);                   \
     return
     ZNL_FOR_EACH_LAYOUT(SPECIALISE)
 #undef CALL
@@ -225,10 +237,27 @@ ZNL_INLINE int merge(const znl_layout *layout, const uint16_t *symbols, const ui
     return stray ? ZNL_E_BAD_PADDING : ZNL_OK;
 }
 
+ZNL_INLINE int merge_all(const znl_layout *layout, const uint16_t *symbols, const uint8_t *planes,
+                         size_t plane_nbytes, size_t block_count, const uint8_t *bit_plane,
+                         uint8_t *out)
+{
+    int status = ZNL_OK;
+    for (size_t block = 0; block < block_count; block += ZNL_SUPERBLOCK_BLOCKS) {
+        const size_t left = block_count - block, first = block * BLOCK;
+        const int found =
+            merge(layout, symbols + first, planes + first, plane_nbytes,
+                  left < ZNL_SUPERBLOCK_BLOCKS ? left : ZNL_SUPERBLOCK_BLOCKS,
+                  bit_plane + first / 8 * layout->low_bits, out + first * layout->width);
+        if (found != ZNL_OK) status = found;
+    }
+    return status;
+}
+
 int MERGE(const znl_layout *layout, const uint16_t *symbols, const uint8_t *planes,
           size_t plane_nbytes, size_t block_count, const uint8_t *bit_plane, uint8_t *out)
 {
-#define CALL(fixed) return merge(fixed, symbols, planes, plane_nbytes, block_count, bit_plane, out)
+#define CALL(fixed)                                                                                \
+    return merge_all(fixed, symbols, planes, plane_nbytes, block_count, bit_plane, out)
     ZNL_FOR_EACH_LAYOUT(SPECIALISE)
 #undef CALL
     return ZNL_E_BAD_CALL;

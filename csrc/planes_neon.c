@@ -246,8 +246,9 @@ ZNL_INLINE void merge(const znl_layout *layout, const uint16_t *symbols, const u
     }
 }
 
-/* --- every layout
- * ------------------------------------------------------------------------------- */
+#define VALUES (ZNL_SUPERBLOCK_BLOCKS * BLOCK)
+
+/* --- every layout ------------------------------------------------------------------------------- */
 
 /* Run CALL with a constant layout equal to *layout, so that the compiler sees every shift and
  * width. */
@@ -258,30 +259,58 @@ ZNL_INLINE void merge(const znl_layout *layout, const uint16_t *symbols, const u
         CALL(&fixed);                                                                              \
     }
 
+/* Both return whether the layout is one of those above. */
+static int split_superblocks(const znl_layout *layout, const uint8_t *in, size_t count,
+                             uint16_t *symbols, uint8_t *planes, size_t plane_nbytes,
+                             uint8_t *bit_plane)
+{
+#define CALL(fixed)                                                                                \
+    for (size_t s = 0; s < count; s++)                                                             \
+        split(fixed, in + s * VALUES * (fixed)->width, symbols + s * VALUES, planes + s * VALUES,  \
+              plane_nbytes, bit_plane + s * BLOCK * (fixed)->low_bits);                            \
+    return 1
+    ZNL_FOR_EACH_LAYOUT(SPECIALISE)
+#undef CALL
+    return 0;
+}
+
 void znl_split_neon(const znl_layout *layout, const uint8_t *in, size_t block_count,
                     uint16_t *symbols, uint8_t *planes, size_t plane_nbytes, uint8_t *bit_plane)
 {
-    if (block_count == ZNL_SUPERBLOCK_BLOCKS) {
+    size_t done = block_count / ZNL_SUPERBLOCK_BLOCKS;
+    if (!split_superblocks(layout, in, done, symbols, planes, plane_nbytes, bit_plane)) done = 0;
+    if (done * ZNL_SUPERBLOCK_BLOCKS == block_count) return;
+    const size_t first = done * VALUES;
+    znl_split_scalar(layout, in + first * layout->width, block_count - done * ZNL_SUPERBLOCK_BLOCKS,
+                     symbols + first, planes + first, plane_nbytes,
+                     bit_plane + done * BLOCK * layout->low_bits);
+}
+
+static int merge_superblocks(const znl_layout *layout, const uint16_t *symbols,
+                             const uint8_t *planes, size_t plane_nbytes, size_t count,
+                             const uint8_t *bit_plane, uint8_t *out)
+{
 #define CALL(fixed)                                                                                \
-    split(fixed, in, symbols, planes, plane_nbytes, bit_plane);                                    \
-    return
-        ZNL_FOR_EACH_LAYOUT(SPECIALISE)
+    for (size_t s = 0; s < count; s++)                                                             \
+        merge(fixed, symbols + s * VALUES, planes + s * VALUES, plane_nbytes,                      \
+              bit_plane + s * BLOCK * (fixed)->low_bits, out + s * VALUES * (fixed)->width);       \
+    return 1
+    ZNL_FOR_EACH_LAYOUT(SPECIALISE)
 #undef CALL
-    }
-    znl_split_scalar(layout, in, block_count, symbols, planes, plane_nbytes, bit_plane);
+    return 0;
 }
 
 int znl_merge_neon(const znl_layout *layout, const uint16_t *symbols, const uint8_t *planes,
                    size_t plane_nbytes, size_t block_count, const uint8_t *bit_plane, uint8_t *out)
 {
-    if (block_count == ZNL_SUPERBLOCK_BLOCKS) {
-#define CALL(fixed)                                                                                \
-    merge(fixed, symbols, planes, plane_nbytes, bit_plane, out);                                   \
-    return ZNL_OK
-        ZNL_FOR_EACH_LAYOUT(SPECIALISE)
-#undef CALL
-    }
-    return znl_merge_scalar(layout, symbols, planes, plane_nbytes, block_count, bit_plane, out);
+    size_t done = block_count / ZNL_SUPERBLOCK_BLOCKS;
+    if (!merge_superblocks(layout, symbols, planes, plane_nbytes, done, bit_plane, out)) done = 0;
+    if (done * ZNL_SUPERBLOCK_BLOCKS == block_count) return ZNL_OK;
+    const size_t first = done * VALUES;
+    return znl_merge_scalar(layout, symbols + first, planes + first, plane_nbytes,
+                            block_count - done * ZNL_SUPERBLOCK_BLOCKS,
+                            bit_plane + done * BLOCK * layout->low_bits,
+                            out + first * layout->width);
 }
 
 #endif

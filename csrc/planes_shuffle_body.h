@@ -264,6 +264,8 @@ TARGET ZNL_INLINE void merge(const znl_layout *layout, const uint16_t *symbols,
     }
 }
 
+#define VALUES (ZNL_SUPERBLOCK_BLOCKS * BLOCK)
+
 /* --- kernels ------------------------------------------------------------------------------------ */
 
 /* Run CALL with a constant layout equal to *layout, so that the compiler sees every shift and width. */
@@ -273,28 +275,50 @@ TARGET ZNL_INLINE void merge(const znl_layout *layout, const uint16_t *symbols,
         CALL(&fixed);                                                                              \
     }
 
+TARGET static void split_superblocks(const znl_layout *layout, const uint8_t *in, size_t count,
+                                     uint16_t *symbols, uint8_t *planes, size_t plane_nbytes,
+                                     uint8_t *bit_plane)
+{
+#define CALL(fixed)                                                                                \
+    for (size_t s = 0; s < count; s++)                                                             \
+        split(fixed, in + s * VALUES * (fixed)->width, symbols + s * VALUES, planes + s * VALUES,  \
+              plane_nbytes, bit_plane + s * BLOCK * (fixed)->low_bits);                            \
+    return
+    ZNL_FOR_EACH_LAYOUT(SPECIALISE)
+#undef CALL
+}
+
 TARGET void SPLIT(const znl_layout *layout, const uint8_t *in, size_t block_count,
                   uint16_t *symbols, uint8_t *planes, size_t plane_nbytes, uint8_t *bit_plane)
 {
+    const size_t whole = block_count / ZNL_SUPERBLOCK_BLOCKS, first = whole * VALUES;
+    split_superblocks(layout, in, whole, symbols, planes, plane_nbytes, bit_plane);
+    if (block_count % ZNL_SUPERBLOCK_BLOCKS)
+        znl_split_scalar(layout, in + first * layout->width, block_count % ZNL_SUPERBLOCK_BLOCKS,
+                         symbols + first, planes + first, plane_nbytes,
+                         bit_plane + whole * BLOCK * layout->low_bits);
+}
+
+TARGET static void merge_superblocks(const znl_layout *layout, const uint16_t *symbols,
+                                     const uint8_t *planes, size_t plane_nbytes, size_t count,
+                                     const uint8_t *bit_plane, uint8_t *out)
+{
 #define CALL(fixed)                                                                                \
-    split(fixed, in, symbols, planes, plane_nbytes, bit_plane);                                    \
+    for (size_t s = 0; s < count; s++)                                                             \
+        merge(fixed, symbols + s * VALUES, planes + s * VALUES, plane_nbytes,                      \
+              bit_plane + s * BLOCK * (fixed)->low_bits, out + s * VALUES * (fixed)->width);       \
     return
-    if (block_count == ZNL_SUPERBLOCK_BLOCKS) {
-        ZNL_FOR_EACH_LAYOUT(SPECIALISE)
-    }
+    ZNL_FOR_EACH_LAYOUT(SPECIALISE)
 #undef CALL
-    znl_split_scalar(layout, in, block_count, symbols, planes, plane_nbytes, bit_plane);
 }
 
 TARGET int MERGE(const znl_layout *layout, const uint16_t *symbols, const uint8_t *planes,
                  size_t plane_nbytes, size_t block_count, const uint8_t *bit_plane, uint8_t *out)
 {
-#define CALL(fixed)                                                                                \
-    merge(fixed, symbols, planes, plane_nbytes, bit_plane, out);                                   \
-    return ZNL_OK
-    if (block_count == ZNL_SUPERBLOCK_BLOCKS) {
-        ZNL_FOR_EACH_LAYOUT(SPECIALISE)
-    }
-#undef CALL
-    return znl_merge_scalar(layout, symbols, planes, plane_nbytes, block_count, bit_plane, out);
+    const size_t whole = block_count / ZNL_SUPERBLOCK_BLOCKS, first = whole * VALUES;
+    merge_superblocks(layout, symbols, planes, plane_nbytes, whole, bit_plane, out);
+    if (block_count % ZNL_SUPERBLOCK_BLOCKS == 0) return ZNL_OK;
+    return znl_merge_scalar(
+        layout, symbols + first, planes + first, plane_nbytes, block_count % ZNL_SUPERBLOCK_BLOCKS,
+        bit_plane + whole * BLOCK * layout->low_bits, out + first * layout->width);
 }

@@ -11,6 +11,23 @@
 
 #include "table.h"
 
+#define ZNL_CELL_COUNT 64u
+
+/* The map `slots` of an encoder's table without the map, for kernels with vectors of 32 entries. With
+ * c = first[s] + index, the slot is c + own_shift[s] while index < threshold[s]. The rest of all c falls
+ * into the pieces that buckets lend, at most 31, for one bucket lends nothing: sorted by where they begin,
+ * c lies in the last one that begins at or before it, and the slot is c + its lent_shift. It is found
+ * from the cell of 64 that c lies in: from the piece that the cell begins in, go on to the next while that
+ * one begins at or before c, which takes `steps` steps at most. */
+typedef struct {
+    uint16_t threshold[ZNL_SYMBOL_COUNT];
+    uint16_t own_shift[ZNL_SYMBOL_COUNT];
+    uint16_t lent_shift[ZNL_SYMBOL_COUNT];
+    uint16_t next_begin[ZNL_SYMBOL_COUNT]; /* of piece i + 1; INT16_MAX when there is none */
+    uint16_t piece_of[ZNL_CELL_COUNT];
+    unsigned steps;
+} znl_piece_model;
+
 /* What the encoder needs of one table. */
 typedef struct {
     uint8_t
@@ -29,6 +46,7 @@ typedef struct {
         reciprocal[ZNL_SYMBOL_COUNT]; /* ceil(2^44 / frequency): exact for x < frequency << 20 */
     float
         inverse[ZNL_SYMBOL_COUNT]; /* below 1 / frequency, so that a quotient is exact or 1 short */
+    znl_piece_model pieces;
 } znl_encode_model;
 
 #define ZNL_PATCHED 0x80u
@@ -84,9 +102,9 @@ typedef int znl_rans_decode_fn(znl_decode_lanes *lanes, const znl_decode_model *
                                uint16_t *symbols, size_t block_count);
 
 /* The same for two chunks at once, whose chains of dependent steps then overlap. */
-typedef int znl_rans_decode_pair_fn(znl_decode_lanes *lanes[2],
-                                    const znl_decode_model *const models[2], uint16_t *symbols[2],
-                                    size_t block_count);
+typedef int znl_rans_decode_pair_fn(znl_decode_lanes *const lanes[2],
+                                    const znl_decode_model *const models[2],
+                                    uint16_t *const symbols[2], size_t block_count);
 
 /* The lanes of a chunk being encoded; words and patches grow downwards. */
 typedef struct {
@@ -107,6 +125,12 @@ typedef struct {
 typedef int znl_rans_encode_fn(znl_encode_lanes *lanes, const znl_encode_model *model,
                                const uint16_t *symbols, size_t first, size_t block_count);
 
+/* The same for two chunks of 64 lanes at once, whose chains of dependent steps then overlap. */
+typedef int znl_rans_encode_pair_fn(znl_encode_lanes *const lanes[2],
+                                    const znl_encode_model *const models[2],
+                                    const uint16_t *const symbols[2], size_t first,
+                                    size_t block_count);
+
 /* Blocks that can be decoded before a load of `load_nbytes` could reach past what is readable. */
 static inline size_t znl_safe_blocks(const znl_decode_lanes *lanes, size_t block_count,
                                      size_t load_nbytes)
@@ -120,13 +144,11 @@ static inline size_t znl_safe_blocks(const znl_decode_lanes *lanes, size_t block
 int znl_lanes_check_end(const znl_decode_lanes *lanes);
 
 znl_rans_encode_fn znl_rans_encode_scalar, znl_rans_encode_sse4, znl_rans_encode_avx2,
-    znl_rans_encode_avx512;
+    znl_rans_encode_avx512, znl_rans_encode_neon;
+znl_rans_encode_pair_fn znl_rans_encode_pair_avx512;
 znl_rans_decode_fn znl_rans_decode_scalar, znl_rans_decode_sse4, znl_rans_decode_avx2,
-    znl_rans_decode_avx512;
-znl_rans_decode_pair_fn znl_rans_decode_pair_avx512, znl_rans_decode_pair_avx2;
-
-znl_rans_encode_fn znl_rans_encode_neon;
-znl_rans_decode_fn znl_rans_decode_neon;
+    znl_rans_decode_avx512, znl_rans_decode_neon;
+znl_rans_decode_pair_fn znl_rans_decode_pair_avx2;
 
 /* Any lane count, any end of the words, no table of slots: the tail of every vector kernel. */
 znl_rans_decode_fn znl_rans_decode_careful;

@@ -4,6 +4,39 @@
 
 #include "rans.h"
 
+/* The pieces that buckets lend, sorted: those of one symbol follow each other in the order of buckets. */
+static void build_pieces(const znl_alias *alias, const uint16_t *first, znl_piece_model *pieces)
+{
+    uint16_t begins[ZNL_SYMBOL_COUNT + 1];
+    unsigned count = 0;
+    memset(pieces->lent_shift, 0, sizeof pieces->lent_shift);
+    for (unsigned s = 0; s < ZNL_SYMBOL_COUNT; s++) {
+        pieces->threshold[s] = alias->threshold[s];
+        pieces->own_shift[s] = (uint16_t)(s * ZNL_BUCKET_SIZE - first[s]);
+        for (unsigned b = 0; b < ZNL_SYMBOL_COUNT; b++) {
+            if (alias->threshold[b] == ZNL_BUCKET_SIZE || alias->alias[b] != s) continue;
+            const int begin = first[s] + alias->threshold[b] + alias->shift[b];
+            begins[count] = (uint16_t)begin;
+            pieces->lent_shift[count++] =
+                (uint16_t)((int)(b * ZNL_BUCKET_SIZE) + alias->threshold[b] - begin);
+        }
+    }
+    begins[count] = INT16_MAX;
+    for (unsigned i = 0; i < ZNL_SYMBOL_COUNT; i++)
+        pieces->next_begin[i] = i < count ? begins[i + 1] : INT16_MAX;
+    pieces->steps = 0;
+    for (unsigned cell = 0, piece = 0; cell < ZNL_CELL_COUNT; cell++) {
+        const unsigned begin = cell * (ZNL_TABLE_SIZE / ZNL_CELL_COUNT);
+        unsigned last;
+        while (pieces->next_begin[piece] <= begin) piece++;
+        pieces->piece_of[cell] = (uint16_t)piece;
+        for (last = piece; pieces->next_begin[last] < begin + ZNL_TABLE_SIZE / ZNL_CELL_COUNT;
+             last++)
+            ;
+        if (last - piece > pieces->steps) pieces->steps = last - piece;
+    }
+}
+
 void znl_encode_model_build(const znl_freq_table *table, unsigned symbol_bits,
                             znl_encode_model *model)
 {
@@ -34,6 +67,7 @@ void znl_encode_model_build(const znl_freq_table *table, unsigned symbol_bits,
     model->slots[ZNL_TABLE_SIZE] = model->slots[ZNL_TABLE_SIZE + 1] = 0;
     znl_alias alias;
     znl_alias_build(table, &alias);
+    build_pieces(&alias, model->first, &model->pieces);
     for (unsigned b = 0; b < ZNL_SYMBOL_COUNT; b++) {
         const unsigned threshold = alias.threshold[b];
         const int own = model->first[b], lent = model->first[alias.alias[b]] + alias.shift[b];

@@ -228,8 +228,8 @@ TARGET ZNL_INLINE void decode_blocks_of_two(znl_decode_lanes *const *lanes,
     end_blocks(&b, lanes[1]);
 }
 
-TARGET int DECODE_PAIR(znl_decode_lanes *lanes[2], const znl_decode_model *const models[2],
-                       uint16_t *symbols[2], size_t block_count)
+TARGET int DECODE_PAIR(znl_decode_lanes *const lanes[2], const znl_decode_model *const models[2],
+                       uint16_t *const symbols[2], size_t block_count)
 {
     uint16_t *out[2] = {symbols[0], symbols[1]};
     const int has_high = has_high_values(models[0]) || has_high_values(models[1]);

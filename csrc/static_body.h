@@ -9,8 +9,6 @@
 #include "kernels.h"
 #include "layout.h"
 
-typedef struct znl_static_decoder znl_static_decoder;
-
 typedef struct {
     size_t coded_count; /* C: values coded, whole blocks */
     size_t block_count;
@@ -36,12 +34,29 @@ static inline znl_static_shape znl_static_shape_of(const znl_layout *layout, siz
     return shape;
 }
 
-/* Working memory of the encoder for one chunk. */
+/* Models of the encoder built so far: neighbouring chunks mostly share a table. */
 typedef struct {
     znl_encode_model models[ZNL_MAX_TABLES];
-    uint16_t symbols[ZNL_MAX_STATIC_VALUES];
-    uint8_t classes[ZNL_MAX_UNITS];
+    znl_freq_table tables[ZNL_MAX_TABLES];
+    unsigned symbol_bits[ZNL_MAX_TABLES];
+    size_t count;
+} znl_encode_cache;
+
+/* Superblocks that are split and then coded while their symbols are still near; the first run of a chunk,
+ * its end, has up to twice as many. */
+#define ZNL_ENCODE_RUN_SUPERBLOCKS 2u
+
+typedef struct {
+    uint16_t symbols[2 * ZNL_ENCODE_RUN_SUPERBLOCKS * ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES];
     uint32_t patches[ZNL_MAX_STATIC_VALUES / 8 + ZNL_BLOCK_VALUES]; /* more would not pay */
+} znl_encode_chunk_scratch;
+
+/* Working memory of the encoder. */
+typedef struct {
+    znl_encode_cache cache; /* cache.count must be 0 at first */
+    znl_encode_chunk_scratch chunks[2];
+    uint16_t symbols[ZNL_MAX_STATIC_VALUES]; /* of znl_static_split */
+    uint8_t classes[ZNL_MAX_UNITS];
 } znl_static_encode_scratch;
 
 /* Split the values of a chunk: symbol values to scratch, the raw section to the end of the body's room.
@@ -56,24 +71,49 @@ int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout,
                       const znl_freq_table *tables, znl_chunk *chunk,
                       znl_static_encode_scratch *scratch);
 
+/* Split and code one chunk, or two of the same size side by side, with one table each. Returns ZNL_OK, or
+ * ZNL_E_NO_ROOM when one of them would not be smaller than its source. */
+int znl_static_split_encode(const znl_kernels *kernels, const znl_layout *layout,
+                            const znl_freq_table *const *tables, znl_chunk *chunks, unsigned count,
+                            znl_static_encode_scratch *scratch);
+
+/* Models built so far, for neighbouring chunks mostly share a table. Cleared when what is wanted next
+ * might not fit, so that models in use stay. */
+enum { ZNL_CACHED_MODELS = 2 * ZNL_MAX_TABLES };
+typedef struct {
+    znl_decode_model models[ZNL_CACHED_MODELS];
+    znl_freq_table tables[ZNL_CACHED_MODELS];
+    unsigned symbol_bits[ZNL_CACHED_MODELS];
+    size_t count;
+} znl_model_cache;
+
+/* Superblocks decoded in one go: alone, their symbols fit the first-level cache; in a pair, which keeps no
+ * symbols, the checksum finds their values in the second-level cache. */
+#define ZNL_RUN_SUPERBLOCKS 4u
+#define ZNL_PAIR_RUN_SUPERBLOCKS 64u
+
 /* Working memory of the decoder for one chunk. */
 typedef struct {
-    znl_decode_model models[ZNL_MAX_TABLES];
     uint8_t classes[ZNL_MAX_UNITS];
-    uint16_t symbols[ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES];
+    uint16_t symbols[ZNL_RUN_SUPERBLOCKS * ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES];
     /* The superblocks that the states complete: two of low bits, up to seven blocks more of values. */
     uint16_t tail_symbols[4 * ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES];
     uint8_t plane_tail[4 * ZNL_BLOCK_VALUES * 8];
+} znl_static_decode_chunk_scratch;
+
+typedef struct {
+    znl_model_cache cache; /* cache.count must be 0 at first */
+    znl_static_decode_chunk_scratch chunks[2];
 } znl_static_decode_scratch;
 
-/* Decode a static body of the tables given into chunk->source. Returns ZNL_OK or an error code. */
+/* Decode `count` chunks of one layout, 1 or 2, side by side where that gains.
+ *
+ * tables      of each chunk
+ * checksums   out, XXH3-64 of each chunk's values
+ * returns     ZNL_OK, or the error code of one of them
+ */
 int znl_static_decode(const znl_kernels *kernels, const znl_layout *layout,
-                      const znl_freq_table *tables, const znl_chunk *chunk,
-                      znl_static_decode_scratch *scratch);
-
-/* The same for two chunks of one layout side by side, each with its tables and its scratch. */
-int znl_static_decode_two(const znl_kernels *kernels, const znl_layout *layout,
-                          const znl_freq_table *const tables[2], const znl_chunk *chunks,
-                          znl_static_decode_scratch *scratch);
+                      const znl_freq_table (*tables)[ZNL_MAX_TABLES], const znl_chunk *chunks,
+                      unsigned count, uint64_t *checksums, znl_static_decode_scratch *scratch);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "bytes.h"
 #include "errors.h"
+#include "target.h"
 
 /* Where the raw section begins in the body's room. The raw section is written whole, its last state_nbytes bytes
  * then move into the states and the tail takes their place. */
@@ -32,25 +33,6 @@ void znl_static_split(const znl_kernels *kernels, const znl_layout *layout, cons
     }
 }
 
-/* Code all blocks, the last one first, each run of blocks with one table in one call. */
-static int encode_symbols(const znl_kernels *kernels, const znl_chunk *chunk,
-                          const znl_static_encode_scratch *scratch, size_t block_count,
-                          znl_encode_lanes *lanes)
-{
-    const size_t unit_blocks =
-        chunk->unit_shift == ZNL_UNIT_SHIFT_SMALL ? 1 : (size_t)ZNL_SUPERBLOCK_BLOCKS;
-    int status = ZNL_OK;
-    for (size_t unit = (block_count + unit_blocks - 1) / unit_blocks;
-         unit-- > 0 && status == ZNL_OK;) {
-        const size_t first = unit * unit_blocks, left = block_count - first;
-        const unsigned class = chunk->table_count > 1 ? scratch->classes[unit] : 0;
-        status = kernels->rans_encode(
-            lanes, scratch->models + class, scratch->symbols + first * ZNL_BLOCK_VALUES,
-            first * ZNL_BLOCK_VALUES, left < unit_blocks ? left : unit_blocks);
-    }
-    return status;
-}
-
 static void write_class_map(const uint8_t *classes, size_t unit_count, unsigned table_count,
                             uint8_t *out, size_t out_nbytes)
 {
@@ -65,9 +47,8 @@ static void write_class_map(const uint8_t *classes, size_t unit_count, unsigned 
 
 /* Lay the sections in front of the words: counts, class map, states, patches, gap. */
 static void write_front(const znl_static_shape *shape, const znl_chunk *chunk,
-                        const znl_static_encode_scratch *scratch, const uint32_t *states,
-                        const uint32_t *patches, size_t patch_count, size_t word_count,
-                        uint8_t *out)
+                        const uint8_t *classes, const znl_encode_lanes *lanes, size_t patch_count,
+                        size_t word_count, uint8_t *out)
 {
     if (shape->counts_nbytes == 8) {
         store_u32le(out, (uint32_t)word_count);
@@ -78,56 +59,193 @@ static void write_front(const znl_static_shape *shape, const znl_chunk *chunk,
     }
     out += shape->counts_nbytes;
     if (shape->map_nbytes)
-        write_class_map(scratch->classes, znl_unit_count(shape->coded_count, chunk->unit_shift),
+        write_class_map(classes, znl_unit_count(shape->coded_count, chunk->unit_shift),
                         chunk->table_count, out, shape->map_nbytes);
     out += shape->map_nbytes;
     for (unsigned lane = 0; lane < shape->lane_count; lane++, out += 4)
-        store_u32le(out, states[lane]);
-    for (size_t p = 0; p < patch_count; p++, out += 4) store_u32le(out, patches[p]);
+        store_u32le(out, lanes->states[lane]);
+    for (size_t p = 0; p < patch_count; p++, out += 4) store_u32le(out, lanes->patches[p]);
     if (word_count % 2) store_u16le(out, 0);
+}
+
+/* A chunk that is being encoded, from its end. */
+typedef struct {
+    znl_chunk *chunk;
+    const znl_layout *layout;
+    znl_static_shape shape;
+    const znl_encode_model *models[ZNL_MAX_TABLES];
+    znl_encode_lanes lanes;
+    uint32_t *patches_end;
+    uint8_t *raw;        /* the raw section, whole */
+    size_t words_room;   /* at first */
+    size_t before_words; /* bytes, without patches and the gap */
+    size_t behind_words;
+    size_t block; /* those before it are left */
+} static_encoder;
+
+static const znl_encode_model *find_model(const znl_freq_table *table, unsigned symbol_bits,
+                                          znl_encode_cache *cache)
+{
+    for (size_t i = cache->count; i-- > 0;)
+        if (cache->symbol_bits[i] == symbol_bits &&
+            memcmp(&cache->tables[i], table, sizeof *table) == 0)
+            return &cache->models[i];
+    const size_t i = cache->count++;
+    cache->symbol_bits[i] = symbol_bits;
+    cache->tables[i] = *table;
+    znl_encode_model_build(table, symbol_bits, &cache->models[i]);
+    return &cache->models[i];
+}
+
+/* All but the states, which need the end of the raw section. */
+static int begin(const znl_layout *layout, const znl_freq_table *tables, znl_chunk *chunk,
+                 znl_encode_cache *cache, znl_encode_chunk_scratch *scratch, static_encoder *it)
+{
+    const size_t patches_room = sizeof scratch->patches / sizeof *scratch->patches;
+    it->chunk = chunk;
+    it->layout = layout;
+    it->shape = znl_static_shape_of(layout, chunk->source_nbytes / layout->width,
+                                    chunk->table_count, chunk->unit_shift);
+    const znl_static_shape *shape = &it->shape;
+    it->block = shape->block_count;
+    it->raw = chunk->body + raw_offset(chunk, shape);
+    it->behind_words = shape->raw_nbytes - shape->state_nbytes + shape->tail_nbytes;
+    it->before_words = shape->counts_nbytes + shape->map_nbytes + 4 * shape->lane_count;
+    if (it->before_words + 2 + it->behind_words >= chunk->source_nbytes) return ZNL_E_NO_ROOM;
+    /* The coder stops when less than a block of room is left, so it gets a block of the slack; a body
+     * that is too large is refused in the end. */
+    it->words_room =
+        (chunk->source_nbytes - it->before_words - 2 - it->behind_words) / 2 + ZNL_BLOCK_VALUES;
+    it->lanes.lane_count = shape->lane_count;
+    it->lanes.words = it->raw;
+    it->lanes.words_room = it->words_room;
+    it->lanes.patches_room = patches_room;
+    it->lanes.patches = it->patches_end = scratch->patches + patches_room;
+    for (unsigned t = 0; t < chunk->table_count; t++)
+        it->models[t] = find_model(&tables[t], layout->symbol_bits, cache);
+    return ZNL_OK;
+}
+
+/* The end of the raw section is there: it moves into the states. */
+static void begin_lanes(static_encoder *it)
+{
+    const znl_static_shape *shape = &it->shape;
+    const uint8_t *in_states = it->raw + shape->raw_nbytes - shape->state_nbytes;
+    for (unsigned lane = 0; lane < shape->lane_count; lane++)
+        it->lanes.states[lane] =
+            ZNL_STATE_MIN + (shape->state_nbytes ? load_u16le(in_states + 2 * lane) : 0u);
+}
+
+/* Put the body together. */
+static int finish(static_encoder *it, const uint8_t *classes)
+{
+    const znl_static_shape *shape = &it->shape;
+    znl_chunk *chunk = it->chunk;
+    const size_t patch_count = (size_t)(it->patches_end - it->lanes.patches);
+    const size_t word_count = it->words_room - it->lanes.words_room;
+    const size_t front = it->before_words + 4 * patch_count + (word_count % 2 ? 2 : 0);
+    const size_t body_nbytes = front + 2 * word_count + it->behind_words;
+    if (body_nbytes >= chunk->source_nbytes) return ZNL_E_NO_ROOM;
+    uint8_t *body = it->raw - 2 * word_count - front;
+    write_front(shape, chunk, classes, &it->lanes, patch_count, word_count, body);
+    memcpy(it->raw + shape->raw_nbytes - shape->state_nbytes,
+           chunk->source + shape->coded_count * it->layout->width, shape->tail_nbytes);
+    chunk->body_offset = (uint32_t)(body - chunk->body);
+    chunk->body_nbytes = (uint32_t)body_nbytes;
+    return ZNL_OK;
 }
 
 int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout,
                       const znl_freq_table *tables, znl_chunk *chunk,
                       znl_static_encode_scratch *scratch)
 {
-    const size_t value_count = chunk->source_nbytes / layout->width;
-    const znl_static_shape shape =
-        znl_static_shape_of(layout, value_count, chunk->table_count, chunk->unit_shift);
-    uint8_t *raw = chunk->body + raw_offset(chunk, &shape);
-    const uint8_t *in_states = raw + shape.raw_nbytes - shape.state_nbytes;
-    const size_t behind_words = shape.raw_nbytes - shape.state_nbytes + shape.tail_nbytes;
-    const size_t before_words = shape.counts_nbytes + shape.map_nbytes + 4 * shape.lane_count + 2;
-    if (before_words + behind_words >= chunk->source_nbytes) return ZNL_E_NO_ROOM;
-    /* The coder stops when less than a block of room is left, so it gets a block of the slack; a body
-     * that is too large is refused below. */
-    const size_t words_room =
-        (chunk->source_nbytes - before_words - behind_words) / 2 + ZNL_BLOCK_VALUES;
+    static_encoder it;
+    if (scratch->cache.count + chunk->table_count > ZNL_MAX_TABLES) scratch->cache.count = 0;
+    int status = begin(layout, tables, chunk, &scratch->cache, &scratch->chunks[0], &it);
+    if (status != ZNL_OK) return status;
+    begin_lanes(&it);
+    const size_t unit_blocks =
+        chunk->unit_shift == ZNL_UNIT_SHIFT_SMALL ? 1 : (size_t)ZNL_SUPERBLOCK_BLOCKS;
+    while (it.block > 0 && status == ZNL_OK) {
+        const size_t unit = (it.block - 1) / unit_blocks, first = unit * unit_blocks;
+        const unsigned class = chunk->table_count > 1 ? scratch->classes[unit] : 0;
+        status = kernels->rans_encode(&it.lanes, it.models[class],
+                                      scratch->symbols + first * ZNL_BLOCK_VALUES,
+                                      first * ZNL_BLOCK_VALUES, it.block - first);
+        it.block = first;
+    }
+    return status == ZNL_OK ? finish(&it, scratch->classes) : status;
+}
 
-    for (unsigned t = 0; t < chunk->table_count; t++)
-        znl_encode_model_build(&tables[t], layout->symbol_bits, &scratch->models[t]);
-    znl_encode_lanes lanes;
-    lanes.lane_count = shape.lane_count;
-    for (unsigned lane = 0; lane < shape.lane_count; lane++)
-        lanes.states[lane] =
-            ZNL_STATE_MIN + (shape.state_nbytes ? load_u16le(in_states + 2 * lane) : 0u);
-    lanes.words = raw;
-    lanes.words_room = words_room;
-    lanes.patches_room = sizeof scratch->patches / sizeof *scratch->patches;
-    uint32_t *const patches_end = lanes.patches = scratch->patches + lanes.patches_room;
-    if (encode_symbols(kernels, chunk, scratch, shape.block_count, &lanes) != ZNL_OK)
-        return ZNL_E_NO_ROOM;
+/* The first block of the last run before `end`. Runs begin at multiples of their length; the first one
+ * takes what is over besides, and so holds all that goes into the states. */
+static size_t run_begin(size_t end)
+{
+    const size_t run = ZNL_ENCODE_RUN_SUPERBLOCKS * ZNL_SUPERBLOCK_BLOCKS;
+    return end <= run ? 0 : (end / run - 1) * run;
+}
 
-    const size_t patch_count = (size_t)(patches_end - lanes.patches);
-    const size_t word_count = words_room - lanes.words_room, gap = word_count % 2 ? 2 : 0;
-    const size_t front = before_words - 2 + 4 * patch_count + gap;
-    const size_t body_nbytes = front + 2 * word_count + behind_words;
-    if (body_nbytes >= chunk->source_nbytes) return ZNL_E_NO_ROOM;
-    uint8_t *body = raw - 2 * word_count - front;
-    write_front(&shape, chunk, scratch, lanes.states, lanes.patches, patch_count, word_count, body);
-    memcpy(raw + shape.raw_nbytes - shape.state_nbytes,
-           chunk->source + shape.coded_count * layout->width, shape.tail_nbytes);
-    chunk->body_offset = (uint32_t)(body - chunk->body);
-    chunk->body_nbytes = (uint32_t)body_nbytes;
-    return ZNL_OK;
+static void split_run(const znl_kernels *kernels, const static_encoder *it, size_t first_block,
+                      uint16_t *symbols)
+{
+    const znl_layout *layout = it->layout;
+    const size_t first = first_block * ZNL_BLOCK_VALUES;
+    kernels->split(layout, it->chunk->source + first * layout->width, it->block - first_block,
+                   symbols, layout->byte_planes ? it->raw + first : it->raw, it->shape.coded_count,
+                   it->raw + layout->byte_planes * it->shape.coded_count +
+                       first / 8 * layout->low_bits);
+}
+
+/* Ask for what the runs to come will read and write: they go down, and the hardware alone fetches late. */
+static void prefetch_ahead(const static_encoder *it, size_t first_block)
+{
+    enum { LINE = 64, VALUES_AHEAD = 2048 };
+    const size_t width = it->layout->width, low_bits = it->layout->low_bits;
+    const size_t planes = it->layout->byte_planes, plane_nbytes = it->shape.coded_count;
+    const size_t count = (it->block - first_block) * ZNL_BLOCK_VALUES;
+    const size_t first = first_block * ZNL_BLOCK_VALUES;
+    if (first < VALUES_AHEAD) return;
+    const size_t ahead = first - VALUES_AHEAD;
+    const uint8_t *in = it->chunk->source + ahead * width;
+    const uint8_t *bit_plane = it->raw + planes * plane_nbytes + ahead / 8 * low_bits;
+    const uintptr_t words = (uintptr_t)it->lanes.words - 2 * VALUES_AHEAD;
+    for (size_t at = 0; at < count * width; at += LINE) ZNL_PREFETCH_READ(in + at);
+    for (size_t at = 0; at < count / 8 * low_bits; at += LINE) ZNL_PREFETCH_WRITE(bit_plane + at);
+    for (size_t p = 0; p < planes; p++)
+        for (size_t at = 0; at < count; at += LINE)
+            ZNL_PREFETCH_WRITE(it->raw + p * plane_nbytes + ahead + at);
+    for (size_t at = 0; at < count; at += LINE) ZNL_PREFETCH_WRITE(words - at);
+}
+
+int znl_static_split_encode(const znl_kernels *kernels, const znl_layout *layout,
+                            const znl_freq_table *const *tables, znl_chunk *chunks, unsigned count,
+                            znl_static_encode_scratch *scratch)
+{
+    static_encoder its[2];
+    znl_encode_lanes *const lanes[2] = {&its[0].lanes, &its[1].lanes};
+    uint16_t *const symbols[2] = {scratch->chunks[0].symbols, scratch->chunks[1].symbols};
+    const uint16_t *const split[2] = {symbols[0], symbols[1]};
+    int status = ZNL_OK;
+    if (scratch->cache.count + count > ZNL_MAX_TABLES) scratch->cache.count = 0;
+    for (unsigned c = 0; c < count && status == ZNL_OK; c++)
+        status =
+            begin(layout, tables[c], &chunks[c], &scratch->cache, &scratch->chunks[c], &its[c]);
+    while (status == ZNL_OK && its[0].block > 0) {
+        const size_t begin_block = run_begin(its[0].block), left = its[0].block - begin_block;
+        const size_t first = begin_block * ZNL_BLOCK_VALUES;
+        for (unsigned c = 0; c < count; c++) {
+            prefetch_ahead(&its[c], begin_block);
+            split_run(kernels, &its[c], begin_block, symbols[c]);
+            if (its[c].block == its[c].shape.block_count) begin_lanes(&its[c]);
+            its[c].block = begin_block;
+        }
+        if (count == 2) {
+            const znl_encode_model *const models[2] = {its[0].models[0], its[1].models[0]};
+            status = kernels->rans_encode_pair(lanes, models, split, first, left);
+        } else {
+            status = kernels->rans_encode(lanes[0], its[0].models[0], split[0], first, left);
+        }
+    }
+    for (unsigned c = 0; c < count && status == ZNL_OK; c++) status = finish(&its[c], NULL);
+    return status;
 }

@@ -122,36 +122,35 @@ size_t znl_table_write(const znl_freq_table *table, uint8_t *out)
     return (bit + 31) / 32 * 4;
 }
 
-/* Read `count` bits at *bit; the caller has checked that they are there. */
-static unsigned read_bits(const uint8_t *in, size_t *bit, unsigned count)
-{
-    unsigned field = 0;
-    for (unsigned i = 0; i < count; i++, (*bit)++)
-        field |= (unsigned)(in[*bit >> 3] >> (*bit & 7) & 1) << i;
-    return field;
-}
-
 int znl_table_read(const uint8_t *in, size_t in_nbytes, znl_freq_table *table)
 {
     if (in_nbytes < 4 || in_nbytes > ZNL_MAX_TABLE_NBYTES || in_nbytes % 4) return ZNL_E_BAD_VALUE;
-    const unsigned first = load_u16le(in);
+    /* A copy with zeros behind it: 8 bytes can be loaded at any bit of it. */
+    uint8_t copy[ZNL_MAX_TABLE_NBYTES + 8] = {0};
+    memcpy(copy, in, in_nbytes);
+    const unsigned first = load_u16le(copy);
     if (first & 0x7000) return ZNL_E_BAD_VALUE;
     table->base = first & 0x0fff;
     table->has_zero = (uint16_t)(first >> 15);
+    const size_t end = 8 * in_nbytes;
     size_t bit = 16;
     unsigned sum = 0;
     for (unsigned s = 0; s < ZNL_SYMBOL_COUNT; s++) {
-        if (8 * in_nbytes - bit < 4) return ZNL_E_TRUNCATED;
-        const unsigned log2 = read_bits(in, &bit, 4);
+        /* At most 4 + 11 bits of the 57 or more that a load holds. */
+        const uint64_t field = load_u64le(copy + (bit >> 3)) >> (bit & 7);
+        if (end - bit < 4) return ZNL_E_TRUNCATED;
+        const unsigned log2 = (unsigned)field & 15;
         if (log2 >= ZNL_TABLE_BITS) return ZNL_E_BAD_TABLE;
-        if (8 * in_nbytes - bit < log2) return ZNL_E_TRUNCATED;
-        table->frequency[s] = (uint16_t)((1u << log2) + read_bits(in, &bit, log2));
+        if (end - bit - 4 < log2) return ZNL_E_TRUNCATED;
+        table->frequency[s] =
+            (uint16_t)((1u << log2) + ((unsigned)(field >> 4) & ((1u << log2) - 1)));
         sum += table->frequency[s];
+        bit += 4 + log2;
     }
     if (sum != ZNL_TABLE_SIZE) return ZNL_E_BAD_TABLE;
     if ((bit + 31) / 32 * 4 != in_nbytes) return ZNL_E_BAD_SIZE;
-    while (bit < 8 * in_nbytes)
-        if (read_bits(in, &bit, 1)) return ZNL_E_BAD_PADDING;
+    /* Less than 32 bits are left. */
+    if (load_u64le(copy + (bit >> 3)) >> (bit & 7)) return ZNL_E_BAD_PADDING;
     return ZNL_OK;
 }
 

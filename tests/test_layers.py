@@ -51,6 +51,7 @@ C_LAYERS: tuple[tuple[str, ...], ...] = (
     ("checksum", "cpu", "expand", "layout"),
     ("table",),
     ("classes", "planes", "rans"),
+    ("fused",),
     ("kernels",),
     ("static",),
     ("chunk", "stream"),

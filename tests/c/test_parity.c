@@ -90,44 +90,79 @@ static size_t run_length(const uint8_t *class_of, size_t first, size_t end, size
     return count;
 }
 
-/* Encode with rooms of exactly these sizes, `most` blocks a call, back to front as a chunk is. */
+/* An encoder's buffers, with rooms of exactly these sizes. */
+typedef struct {
+    guarded words, patches, values;
+} encode_buffers;
+
+static encode_buffers begin_encoding(const plain *in, size_t words_room, size_t patches_room,
+                                     coded *out)
+{
+    encode_buffers buffers;
+    buffers.words = guarded_new(2 * words_room, 0xee, (unsigned)(words_room % 3));
+    buffers.patches = guarded_new(4 * patches_room, 0xee, 0);
+    buffers.values = guarded_copy((const uint8_t *)in->values, 128 * in->block_count,
+                                  2 * (unsigned)(words_room % 7));
+    memset(out, 0, sizeof *out);
+    memcpy(out->lanes.states, in->states, sizeof in->states);
+    out->lanes.lane_count = in->lane_count;
+    out->lanes.words = buffers.words.bytes + buffers.words.nbytes;
+    out->lanes.words_room = words_room;
+    out->lanes.patches = (uint32_t *)(void *)(buffers.patches.bytes + buffers.patches.nbytes);
+    out->lanes.patches_room = patches_room;
+    return buffers;
+}
+
+static void end_encoding(const plain *in, encode_buffers *buffers, coded *out)
+{
+    const guarded *words = &buffers->words, *patches = &buffers->patches;
+    out->word_count = words->nbytes / 2 - out->lanes.words_room;
+    out->patch_count = patches->nbytes / 4 - out->lanes.patches_room;
+    CHECK(out->lanes.words == words->bytes + 2 * out->lanes.words_room, "%s: words", where);
+    CHECK((uint8_t *)out->lanes.patches == patches->bytes + 4 * out->lanes.patches_room,
+          "%s: patches", where);
+    memcpy(out->words + sizeof out->words - 2 * out->word_count, out->lanes.words,
+           2 * out->word_count);
+    memcpy(out->patches, out->lanes.patches, 4 * out->patch_count);
+    CHECK(memcmp(buffers->values.bytes, in->values, buffers->values.nbytes) == 0,
+          "%s: wrote to the values", where);
+    CHECK(guarded_free(&buffers->words), "%s: around the words", where);
+    CHECK(guarded_free(&buffers->patches), "%s: around the patches", where);
+    CHECK(guarded_free(&buffers->values), "%s: around the values", where);
+}
+
+/* Encode `most` blocks a call, back to front as a chunk is. */
 static void encode_at(int isa, const plain *in, size_t words_room, size_t patches_room, size_t most,
                       coded *out)
 {
     size_t starts[MAX_BLOCKS + 1], runs = 0;
     const znl_kernels *kernels = use_level(isa);
-    guarded words = guarded_new(2 * words_room, 0xee, (unsigned)(words_room % 3));
-    guarded patches = guarded_new(4 * patches_room, 0xee, 0);
-    guarded values = guarded_copy((const uint8_t *)in->values, 128 * in->block_count,
-                                  2 * (unsigned)(words_room % 7));
-    memset(out, 0, sizeof *out);
-    memcpy(out->lanes.states, in->states, sizeof in->states);
-    out->lanes.lane_count = in->lane_count;
-    out->lanes.words = words.bytes + words.nbytes;
-    out->lanes.words_room = words_room;
-    out->lanes.patches = (uint32_t *)(void *)(patches.bytes + patches.nbytes);
-    out->lanes.patches_room = patches_room;
+    encode_buffers buffers = begin_encoding(in, words_room, patches_room, out);
     for (size_t first = 0; first < in->block_count; runs++) {
         starts[runs] = first;
         first += run_length(in->class_of, first, in->block_count, most);
     }
     starts[runs] = in->block_count;
     while (runs-- > 0 && out->status == ZNL_OK)
-        out->status = kernels->rans_encode(&out->lanes, &encode_models[in->class_of[starts[runs]]],
-                                           (uint16_t *)(void *)values.bytes + 64 * starts[runs],
-                                           64 * starts[runs], starts[runs + 1] - starts[runs]);
-    out->word_count = words_room - out->lanes.words_room;
-    out->patch_count = patches_room - out->lanes.patches_room;
-    CHECK(out->lanes.words == words.bytes + 2 * out->lanes.words_room, "%s: words", where);
-    CHECK((uint8_t *)out->lanes.patches == patches.bytes + 4 * out->lanes.patches_room,
-          "%s: patches", where);
-    memcpy(out->words + sizeof out->words - 2 * out->word_count, out->lanes.words,
-           2 * out->word_count);
-    memcpy(out->patches, out->lanes.patches, 4 * out->patch_count);
-    CHECK(memcmp(values.bytes, in->values, values.nbytes) == 0, "%s: wrote to the values", where);
-    CHECK(guarded_free(&words), "%s: around the words", where);
-    CHECK(guarded_free(&patches), "%s: around the patches", where);
-    CHECK(guarded_free(&values), "%s: around the values", where);
+        out->status =
+            kernels->rans_encode(&out->lanes, &encode_models[in->class_of[starts[runs]]],
+                                 (uint16_t *)(void *)buffers.values.bytes + 64 * starts[runs],
+                                 64 * starts[runs], starts[runs + 1] - starts[runs]);
+    end_encoding(in, &buffers, out);
+}
+
+static void check_same_code(const coded *found, const coded *expected)
+{
+    CHECK(found->status == expected->status, "%s: %d, not %d", where, found->status,
+          expected->status);
+    CHECK(found->word_count == expected->word_count && found->patch_count == expected->patch_count,
+          "%s: %zu words, %zu patches, not %zu, %zu", where, found->word_count, found->patch_count,
+          expected->word_count, expected->patch_count);
+    CHECK(memcmp(found->words, expected->words, sizeof found->words) == 0, "%s: words", where);
+    CHECK(memcmp(found->patches, expected->patches, sizeof found->patches) == 0, "%s: patches",
+          where);
+    CHECK(memcmp(found->lanes.states, expected->lanes.states, sizeof found->lanes.states) == 0,
+          "%s: states", where);
 }
 
 /* Encode at every level; *expected is what the portable kernel made. */
@@ -138,17 +173,7 @@ static void check_encoders(const plain *in, size_t words_room, size_t patches_ro
     encode_at(ZNL_ISA_SCALAR, in, words_room, patches_room, most, expected);
     for (int i = 1; i < level_count; i++) {
         encode_at(i, in, words_room, patches_room, most, &found);
-        CHECK(found.status == expected->status, "%s: %d, not %d", where, found.status,
-              expected->status);
-        CHECK(found.word_count == expected->word_count &&
-                  found.patch_count == expected->patch_count,
-              "%s: %zu words, %zu patches, not %zu, %zu", where, found.word_count,
-              found.patch_count, expected->word_count, expected->patch_count);
-        CHECK(memcmp(found.words, expected->words, sizeof found.words) == 0, "%s: words", where);
-        CHECK(memcmp(found.patches, expected->patches, sizeof found.patches) == 0, "%s: patches",
-              where);
-        CHECK(memcmp(found.lanes.states, expected->lanes.states, sizeof found.lanes.states) == 0,
-              "%s: states", where);
+        check_same_code(&found, expected);
     }
     use_level(ZNL_ISA_SCALAR);
 }
@@ -437,89 +462,9 @@ static void check_rounding_modes(void)
 #endif
 }
 
-/* --- two chunks at once ------------------------------------------------------------------------- */
-
-/* Decode both by the pair kernel, `count` blocks a call, each block run with its own table. */
-static int decode_pair_at(const znl_kernels *kernels, const wire *const in[2], size_t count,
-                          decoded out[2])
-{
-    decode_buffers buffers[2];
-    int status = ZNL_OK;
-    for (int i = 0; i < 2; i++) buffers[i] = begin_decoding(in[i], &out[i]);
-    for (size_t first = 0; first < in[0]->block_count && status == ZNL_OK; first += count) {
-        znl_decode_lanes *lanes[2];
-        const znl_decode_model *models[2];
-        uint16_t *symbols[2];
-        for (int i = 0; i < 2; i++) {
-            lanes[i] = &out[i].lanes;
-            models[i] = model_at(in[i], first, kernels->wants_slots);
-            symbols[i] = (uint16_t *)(void *)buffers[i].symbols.bytes + 64 * first;
-        }
-        status = kernels->rans_decode_pair(lanes, models, symbols, count);
-    }
-    for (int i = 0; i < 2; i++) {
-        out[i].status = status;
-        end_decoding(in[i], &buffers[i], &out[i]);
-    }
-    return status;
-}
-
-/* Both chunks of a pair: valid ones, ones with hostile states, ones whose words run out. */
-static void check_pair(const znl_kernels *kernels, const wire chunks[2], size_t count)
-{
-    static decoded expected[2], found[2];
-    for (int swap = 0; swap < 2; swap++) {
-        const wire *const in[2] = {&chunks[swap], &chunks[!swap]};
-        int expected_status = ZNL_OK;
-        for (int i = 0; i < 2; i++) {
-            decode_at(ZNL_ISA_SCALAR, in[i], count, &expected[i]);
-            if (expected[i].status != ZNL_OK) expected_status = expected[i].status;
-        }
-        const int status = decode_pair_at(kernels, in, count, found);
-        CHECK(status == expected_status, "%s, swapped %d: %d, not %d", where, swap, status,
-              expected_status);
-        for (int i = 0; i < 2 && status == ZNL_OK; i++) check_same(in[i], &found[i], &expected[i]);
-    }
-}
-
-static void check_pairs(const znl_kernels *kernels)
-{
-    static plain in;
-    static wire chunks[2];
-    uint64_t seed = 5;
-    for (unsigned round = 0; round < 600; round++) {
-        const size_t count = 1 + random_below(&seed, 8);
-        snprintf(where, sizeof where, "pair, round %u", round);
-        make_plain(round, &seed, &in);
-        in.lane_count = ZNL_WIDE_LANES;
-        in.block_count = (in.block_count + count - 1) / count * count;
-        if (in.block_count > MAX_BLOCKS) in.block_count = count;
-        for (size_t b = 0; b < MAX_BLOCKS; b++) in.class_of[b] = (uint8_t)(b / count % 8);
-        if (!wire_of(&in, count, BEHIND[round % 16], &chunks[0])) continue;
-        for (size_t i = 0; i < MAX_VALUES; i++)
-            in.values[i] = (uint16_t)(in.values[i] ^ (random_u64(&seed) & 3));
-        for (size_t b = 0; b < MAX_BLOCKS; b++) in.class_of[b] ^= round % 8;
-        if (!wire_of(&in, count, BEHIND[round / 3 % 16], &chunks[1])) continue;
-        check_pair(kernels, chunks, count);
-        const size_t needed = chunks[1].word_count;
-        for (unsigned i = 0; i < 6; i++) { /* one runs out, early, in the middle, at the very end */
-            chunks[1].word_count = i < 2   ? needed - (i < needed ? i : needed)
-                                   : i < 4 ? random_below(&seed, (uint32_t)needed + 1)
-                                           : i - 4;
-            chunks[1].behind_nbytes = i % 2 ? 4000 : BEHIND[round % 16];
-            check_pair(kernels, chunks, count);
-        }
-        make_states_hostile(&seed, chunks[1].states);
-        chunks[1].word_count = needed;
-        check_pair(kernels, chunks, count);
-        make_states_hostile(&seed, chunks[0].states);
-        check_pair(kernels, chunks, count);
-    }
-}
-
 /* --- planes ------------------------------------------------------------------------------------- */
 
-/* Buffers of one superblock; byte planes lie plane_nbytes apart, the last one ends the buffer. */
+/* Buffers of some blocks; byte planes lie plane_nbytes apart, the last one ends the buffer. */
 typedef struct {
     guarded values, symbols, planes, bit_plane;
 } superblock;
@@ -641,7 +586,7 @@ static void check_planes(void)
 {
     for (unsigned d = 0; d < MODELLED_DTYPE_COUNT; d++) {
         const unsigned dtype = MODELLED_DTYPES[d];
-        for (size_t blocks = 1; blocks <= 8; blocks++)
+        for (size_t blocks = 1; blocks <= 19; blocks++)
             for (size_t gap = 0; gap < 70; gap += 23) {
                 snprintf(where, sizeof where, "dtype %u, %zu blocks, gap %zu", dtype, blocks, gap);
                 for (unsigned kind = 0; kind < 5; kind++) check_split(dtype, blocks, kind, gap);
@@ -651,6 +596,208 @@ static void check_planes(void)
             for (size_t step = 1; step <= 16; step *= 2) check_histograms(dtype, count, step);
     }
     use_level(ZNL_ISA_SCALAR);
+}
+
+/* --- two chunks at once ------------------------------------------------------------------------- */
+
+/* One chunk of a pair: what the coder gets, what it merges with, and what comes out. */
+typedef struct {
+    decoded coder;
+    decode_buffers buffers;
+    superblock planes;
+} merged;
+
+/* Byte planes and bit plane of random bits, the same for the same seed. */
+static void begin_merging(const wire *in, const znl_layout *layout, uint64_t seed, merged *out)
+{
+    out->buffers = begin_decoding(in, &out->coder);
+    out->planes = new_superblock(layout, in->block_count, 64 * in->block_count + seed % 70,
+                                 (unsigned)seed % 16);
+    fill_random(&out->planes.planes, &seed);
+    fill_random(&out->planes.bit_plane, &seed);
+}
+
+static void end_merging(const wire *in, merged *out)
+{
+    end_decoding(in, &out->buffers, &out->coder);
+    free_superblock(&out->planes);
+}
+
+/* Both chunks by the portable kernels, one after the other; `count` blocks have one table. */
+static int merge_one_by_one(const znl_layout *layout, const wire *const in[2], size_t count,
+                            uint64_t seed, merged out[2])
+{
+    const znl_kernels *kernels = use_level(ZNL_ISA_SCALAR);
+    int status = ZNL_OK;
+    for (int i = 0; i < 2; i++) {
+        begin_merging(in[i], layout, seed + (unsigned)i, &out[i]);
+        uint16_t *symbols = (uint16_t *)(void *)out[i].buffers.symbols.bytes;
+        superblock *planes = &out[i].planes;
+        for (size_t b = 0; b < in[i]->block_count && status == ZNL_OK; b += count)
+            status = kernels->rans_decode(&out[i].coder.lanes, model_at(in[i], b, 1),
+                                          symbols + 64 * b, count);
+        const size_t plane_nbytes = 64 * in[i]->block_count + (seed + (unsigned)i) % 70;
+        if (status == ZNL_OK)
+            kernels->merge(layout, symbols, planes->planes.bytes, plane_nbytes, in[i]->block_count,
+                           planes->bit_plane.bytes, planes->values.bytes);
+    }
+    return status;
+}
+
+static int merge_pair(const znl_kernels *kernels, const znl_layout *layout, const wire *const in[2],
+                      size_t count, uint64_t seed, merged out[2])
+{
+    int status = ZNL_OK;
+    for (int i = 0; i < 2; i++) begin_merging(in[i], layout, seed + (unsigned)i, &out[i]);
+    for (size_t b = 0; b < in[0]->block_count && status == ZNL_OK; b += count) {
+        znl_decode_stream streams[2];
+        for (int i = 0; i < 2; i++) {
+            superblock *planes = &out[i].planes;
+            streams[i].lanes = &out[i].coder.lanes;
+            streams[i].model = model_at(in[i], b, 0);
+            streams[i].planes = planes->planes.bytes + 64 * b;
+            streams[i].plane_nbytes = 64 * in[i]->block_count + (seed + (unsigned)i) % 70;
+            streams[i].bit_plane = planes->bit_plane.bytes + 8 * b * layout->low_bits;
+            streams[i].out = planes->values.bytes + 64 * b * layout->width;
+        }
+        status = kernels->decode_pair(layout, streams, count / 8);
+    }
+    return status;
+}
+
+/* Both chunks of a pair: valid ones, ones with hostile states, ones whose words run out. No more than the
+ * contract says may be readable behind the words. */
+static void check_pair(const znl_kernels *kernels, const znl_layout *layout, wire chunks[2],
+                       size_t count, uint64_t seed)
+{
+    static merged expected[2], found[2];
+    for (int swap = 0; swap < 2; swap++) {
+        const wire *const in[2] = {&chunks[swap], &chunks[!swap]};
+        for (int i = 0; i < 2; i++) {
+            const size_t readable = 128 * chunks[i].block_count + 64;
+            const size_t words_nbytes = 2 * chunks[i].word_count;
+            chunks[i].behind_nbytes = words_nbytes < readable ? readable - words_nbytes : 0;
+        }
+        const int expected_status = merge_one_by_one(layout, in, count, seed, expected);
+        const int status = merge_pair(kernels, layout, in, count, seed, found);
+        CHECK(status == expected_status, "%s, swapped %d: %d, not %d", where, swap, status,
+              expected_status);
+        for (int i = 0; i < 2; i++) {
+            if (status == ZNL_OK) {
+                CHECK(same_bytes(&found[i].planes.values, &expected[i].planes.values), "%s: values",
+                      where);
+                memcpy(found[i].buffers.symbols.bytes, expected[i].buffers.symbols.bytes,
+                       128 * in[i]->block_count);
+            }
+            end_merging(in[i], &found[i]);
+            end_merging(in[i], &expected[i]);
+            if (status == ZNL_OK) check_same(in[i], &found[i].coder, &expected[i].coder);
+        }
+    }
+}
+
+/* A pair of chunks with `count` blocks to a table; returns 0 where an encoder found no room. */
+static int make_pair(unsigned round, size_t count, uint64_t *seed, unsigned *symbol_bits,
+                     wire chunks[2])
+{
+    static plain in;
+    make_plain(round, seed, &in);
+    *symbol_bits = in.symbol_bits;
+    in.lane_count = ZNL_WIDE_LANES;
+    in.block_count = count * (1 + random_below(seed, (uint32_t)(MAX_BLOCKS / count)));
+    for (size_t b = 0; b < MAX_BLOCKS; b++) in.class_of[b] = (uint8_t)(b / count % 8);
+    if (!wire_of(&in, count, 0, &chunks[0])) return 0;
+    for (size_t i = 0; i < MAX_VALUES; i++)
+        in.values[i] = (uint16_t)(in.values[i] ^ (random_u64(seed) & 3));
+    for (size_t b = 0; b < MAX_BLOCKS; b++) in.class_of[b] ^= round % 8;
+    return wire_of(&in, count, 0, &chunks[1]);
+}
+
+static void check_pairs(const znl_kernels *kernels)
+{
+    static wire chunks[2];
+    uint64_t seed = 5;
+    for (unsigned round = 0; round < 600; round++) {
+        const size_t count = 8 * (1 + (size_t)random_below(&seed, 3));
+        const znl_layout *layout = znl_layout_of(MODELLED_DTYPES[round % MODELLED_DTYPE_COUNT]);
+        unsigned symbol_bits;
+        snprintf(where, sizeof where, "pair, round %u", round);
+        do {
+            if (!make_pair(round, count, &seed, &symbol_bits, chunks)) symbol_bits = 0;
+        } while (symbol_bits != layout->symbol_bits);
+        check_pair(kernels, layout, chunks, count, seed);
+        const size_t needed = chunks[1].word_count;
+        for (unsigned i = 0; i < 6; i++) { /* one runs out, early, in the middle, at the very end */
+            chunks[1].word_count = i < 2   ? needed - (i < needed ? i : needed)
+                                   : i < 4 ? random_below(&seed, (uint32_t)needed + 1)
+                                           : i - 4;
+            check_pair(kernels, layout, chunks, count, seed);
+        }
+        make_states_hostile(&seed, chunks[1].states);
+        chunks[1].word_count = needed;
+        check_pair(kernels, layout, chunks, count, seed);
+        make_states_hostile(&seed, chunks[0].states);
+        check_pair(kernels, layout, chunks, count, seed);
+    }
+}
+
+/* Two chunks of `block_count` blocks by the pair kernel, `count` blocks a call with a table each. */
+static int encode_pair_at(const znl_kernels *kernels, const plain in[2], const size_t rooms[2],
+                          size_t count, coded out[2])
+{
+    encode_buffers buffers[2];
+    znl_encode_lanes *const lanes[2] = {&out[0].lanes, &out[1].lanes};
+    int status = ZNL_OK;
+    for (int i = 0; i < 2; i++)
+        buffers[i] = begin_encoding(&in[i], rooms[i], MAX_VALUES + 64 + rooms[i], &out[i]);
+    for (size_t end = in[0].block_count; end > 0 && status == ZNL_OK;) {
+        const size_t first = (end - 1) / count * count;
+        const znl_encode_model *models[2];
+        const uint16_t *values[2];
+        for (int i = 0; i < 2; i++) {
+            models[i] = &encode_models[in[i].class_of[first]];
+            values[i] = (const uint16_t *)(void *)buffers[i].values.bytes + 64 * first;
+        }
+        status = kernels->rans_encode_pair(lanes, models, values, 64 * first, end - first);
+        end = first;
+    }
+    for (int i = 0; i < 2; i++) {
+        out[i].status = status;
+        end_encoding(&in[i], &buffers[i], &out[i]);
+    }
+    return status;
+}
+
+/* Pairs give what their chunks give alone, or stop where one of them does. */
+static void check_encode_pairs(const znl_kernels *kernels)
+{
+    static plain in[2];
+    static coded expected[2], found[2];
+    uint64_t seed = 6;
+    for (unsigned round = 0; round < 600; round++) {
+        const size_t count = 1 + random_below(&seed, 9);
+        size_t rooms[2];
+        int expected_status = ZNL_OK;
+        snprintf(where, sizeof where, "encode pair, round %u", round);
+        make_plain(round, &seed, &in[0]);
+        in[0].lane_count = ZNL_WIDE_LANES;
+        for (size_t b = 0; b < MAX_BLOCKS; b++) in[0].class_of[b] = (uint8_t)(b / count % 8);
+        in[1] = in[0];
+        for (size_t b = 0; b < MAX_BLOCKS; b++) in[1].class_of[b] ^= round % 8;
+        for (size_t i = 0; i < MAX_VALUES; i++)
+            in[1].values[i] = (uint16_t)(in[1].values[i] ^ (random_u64(&seed) & 3));
+        for (unsigned lane = 0; lane < ZNL_WIDE_LANES; lane++)
+            in[1].states[lane] = in[0].states[ZNL_WIDE_LANES - 1 - lane];
+        for (int i = 0; i < 2; i++) {
+            rooms[i] = random_below(&seed, 8) ? MAX_VALUES + 64 : random_below(&seed, MAX_VALUES);
+            encode_at(ZNL_ISA_SCALAR, &in[i], rooms[i], MAX_VALUES + 64 + rooms[i], count,
+                      &expected[i]);
+            if (expected[i].status != ZNL_OK) expected_status = expected[i].status;
+        }
+        const int status = encode_pair_at(kernels, in, rooms, count, found);
+        CHECK(status == expected_status, "%s: %d, not %d", where, status, expected_status);
+        for (int i = 0; i < 2 && status == ZNL_OK; i++) check_same_code(&found[i], &expected[i]);
+    }
 }
 
 /* --- checksum ----------------------------------------------------------------------------------- */
@@ -665,6 +812,15 @@ static void check_checksums_of(size_t nbytes, uint64_t seed)
     const uint64_t expected = znl_xxh3_64(use_level(ZNL_ISA_SCALAR), in.bytes, nbytes);
     for (int i = 1; i < level_count; i++)
         CHECK(znl_xxh3_64(use_level(i), in.bytes, nbytes) == expected, "XXH3 of %zu bytes", nbytes);
+    for (int i = 0; i < level_count; i++) {
+        const znl_kernels *kernels = use_level(i);
+        znl_xxh3_state state;
+        znl_xxh3_begin(&state);
+        for (size_t done = 0; done < nbytes; done += 1 + random_below(&seed, 3000))
+            znl_xxh3_grow(&state, in.bytes, done, nbytes, kernels->xxh3_blocks);
+        CHECK(znl_xxh3_end(&state, in.bytes, nbytes, kernels->xxh3_blocks) == expected,
+              "XXH3 of %zu bytes, piece by piece", nbytes);
+    }
     CHECK(guarded_free(&in), "XXH3 of %zu bytes: around them", nbytes);
 }
 
@@ -688,7 +844,8 @@ int main(void)
     check_rounding_modes();
     for (int i = 0; i < level_count; i++) {
         use_level(i);
-        if (level_kernels[i].rans_decode_pair) check_pairs(&level_kernels[i]);
+        if (level_kernels[i].decode_pair) check_pairs(&level_kernels[i]);
+        if (level_kernels[i].rans_encode_pair) check_encode_pairs(&level_kernels[i]);
     }
     check_planes();
     check_checksums();

@@ -311,7 +311,8 @@ static void check_inner_encoder(unsigned dtype, unsigned table_count, unsigned u
             other.body = other_body.bytes;
             other.body_offset = other.body_nbytes = 0;
             memset(scratch.symbols, i, sizeof scratch.symbols / 16);
-            memset(scratch.models, i, sizeof scratch.models);
+            memset(scratch.chunks, i, sizeof scratch.chunks);
+            scratch.cache.count = 0;
             znl_static_split(kernels, layout, &other, &scratch);
             const int again = znl_static_encode(kernels, layout, tables, &other, &scratch);
             CHECK(again == status, "%s: %u tables, shift %u: %d, not %d", where, table_count,

@@ -251,6 +251,17 @@ static void check_symbols(const znl_freq_table *table, const znl_encode_model *m
     }
 }
 
+/* The slot of a symbol's index as vectors find it: in the symbol's own bucket or a lent piece. */
+static unsigned slot_by_pieces(const znl_encode_model *model, unsigned symbol, unsigned index)
+{
+    const znl_piece_model *pieces = &model->pieces;
+    const unsigned c = model->first[symbol] + index;
+    if (index < pieces->threshold[symbol]) return (uint16_t)(c + pieces->own_shift[symbol]);
+    unsigned piece = pieces->piece_of[c / (ZNL_TABLE_SIZE / ZNL_CELL_COUNT)];
+    for (unsigned step = 0; step < pieces->steps; step++) piece += c >= pieces->next_begin[piece];
+    return (uint16_t)(c + pieces->lent_shift[piece]);
+}
+
 static void check_slots(const znl_freq_table *table, unsigned round)
 {
     static znl_encode_model encoder;
@@ -277,6 +288,7 @@ static void check_slots(const znl_freq_table *table, unsigned round)
         seen[symbol][index] = 1;
         CHECK(encoder.slots[encoder.first[symbol] + index] == slot, "table %u: slot %u", round,
               slot);
+        CHECK(slot_by_pieces(&encoder, symbol, index) == slot, "table %u: slot %u", round, slot);
     }
     check_buckets(table, &decoder, round);
     if (round % 8 == 0) check_symbols(table, &encoder, round);
