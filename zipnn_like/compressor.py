@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import zstandard
 
@@ -34,6 +34,9 @@ from .segments import (
 from .sources import read_layout
 from .sources.layout import Layout
 from .stream_writer import RecentChunks, StreamWriter
+
+if TYPE_CHECKING:
+    import hashlib
 
 
 def stream_header(source_kind: int, has_sha256: bool = False) -> Header:
@@ -149,7 +152,11 @@ def compress_stream(
         plan_of_source = plan(layout)
     else:
         layout, start, plan_of_source = batches()
-    digest = hashlib.sha256() if sha256 else None
+    digest = None
+    if sha256:
+        import hashlib  # starts OpenSSL
+
+        digest = hashlib.sha256()
     encoder = BatchEncoder(level)
     writer = StreamWriter(output, stream_header(layout.kind, sha256))
     recent = RecentChunks()

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .errors import UsageError, ZnlError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -60,6 +63,8 @@ class Follower:
     """
 
     def __init__(self, ahead: int) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # takes 3 ms, which one thread saves
+
         self._ahead = ahead
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="zipnn_like")
         self._pending: deque[Future[None]] = deque()
@@ -89,23 +94,45 @@ def map_in_order(function: Callable[[In], Out], items: Iterable[In], threads: in
     """Yield function(item) in order, `threads` at a time, taking items at most one ahead.
 
     The first exception, of an item or of the caller, cancels what has not begun and waits for
-    what has.
+    what has. A single item is done without a thread.
     """
-    if threads == 1:
-        yield from map(function, items)
+    iterator = iter(items)
+    first: list[In] = []
+    failure: Exception | None = None
+    while len(first) < 2 and failure is None:
+        try:
+            first.append(next(iterator))
+        except StopIteration:
+            break
+        except Exception as error:
+            # What was taken before goes out first, as it would with one thread.
+            failure = error
+        if threads == 1:
+            break
+    if len(first) < 2:
+        yield from map(function, first)
+        if failure is not None:
+            raise failure
+        yield from map(function, iterator)
         return
+    yield from _map_on_threads(function, itertools.chain(first, iterator), threads)
+
+
+def _map_on_threads(
+    function: Callable[[In], Out], iterator: Iterator[In], threads: int
+) -> Iterator[Out]:
+    from concurrent.futures import ThreadPoolExecutor
+
     pool = ThreadPoolExecutor(threads, thread_name_prefix="zipnn_like")
     pending: deque[Future[Out]] = deque()
     try:
         failure = None
-        iterator = iter(items)
         while failure is None:
             try:
                 item = next(iterator)
             except StopIteration:
                 break
             except Exception as error:
-                # What was taken before goes out first, as it would with one thread.
                 failure = error
                 break
             try:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -195,7 +194,11 @@ def restore_stream(
     """
     begun = time.perf_counter()
     reader = StreamReader(source)
-    digest = hashlib.sha256() if reader.header.has_sha256 else None
+    digest = None
+    if reader.header.has_sha256:
+        import hashlib  # starts OpenSSL
+
+        digest = hashlib.sha256()
     originals = _Originals()
     done_nbytes = 0
     for batch in map_in_order(_decode, _place(reader, target, max_nbytes), threads):

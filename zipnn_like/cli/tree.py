@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -127,7 +126,7 @@ def _copy_link(job: Job, *, overwrite: bool) -> None:
         except FileExistsError:
             raise ZnlError(f"{job.target}: exists already; -f replaces it") from None
         return
-    temporary = os.path.join(os.path.dirname(job.target), f".znl-{secrets.token_hex(8)}.part")
+    temporary = os.path.join(os.path.dirname(job.target), f".znl-{os.urandom(8).hex()}.part")
     os.symlink(points_to, temporary)
     try:
         os.replace(temporary, job.target)
