@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from ..errors import SourceError, UsageError, ZnlError
 from ..inputs import open_input
@@ -68,8 +67,8 @@ def _sorted_entries(folder: str) -> Iterator[os.DirEntry[str]]:
 
 
 def _refuse_inside(output: str, folder: str) -> None:
-    inside, outside = Path(output).resolve(), Path(folder).resolve()
-    if inside == outside or outside in inside.parents:
+    inside, outside = os.path.realpath(output), os.path.realpath(folder)
+    if inside == outside or inside.startswith(os.path.join(outside, "")):
         raise UsageError(f"{output}: lies inside {folder}, which is walked")
 
 
