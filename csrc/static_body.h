@@ -87,15 +87,13 @@ typedef struct {
     size_t count;
 } znl_model_cache;
 
-/* Superblocks decoded in one go: alone, their symbols fit the first-level cache; in a pair, which keeps no
- * symbols, the checksum finds their values in the second-level cache. */
-#define ZNL_RUN_SUPERBLOCKS 4u
+/* Superblocks of a pair decoded in one go: the checksum finds their values in the second-level cache. */
 #define ZNL_PAIR_RUN_SUPERBLOCKS 64u
 
 /* Working memory of the decoder for one chunk. */
 typedef struct {
     uint8_t classes[ZNL_MAX_UNITS];
-    uint16_t symbols[ZNL_RUN_SUPERBLOCKS * ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES];
+    uint16_t symbols[ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES];
     /* The superblocks that the states complete: two of low bits, up to seven blocks more of values. */
     uint16_t tail_symbols[4 * ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES];
     uint8_t plane_tail[4 * ZNL_BLOCK_VALUES * 8];

@@ -225,6 +225,9 @@ static void prefetch_ahead(const static_decoder *it, size_t block_count)
         ZNL_PREFETCH_READ(words + at);
         ZNL_PREFETCH_READ(plane + at);
     }
+    for (unsigned p = 0; p < it->layout->byte_planes; p++)
+        for (size_t at = 0; at < block_values; at += LINE)
+            ZNL_PREFETCH_READ((uintptr_t)it->found.raw + p * it->shape.coded_count + value + at);
     for (size_t at = 0; at < block_values * width; at += LINE) ZNL_PREFETCH_WRITE(out + at);
 }
 
@@ -241,7 +244,7 @@ static size_t run_length(const static_decoder *it, size_t superblock_count)
 /* Decode the next run, whose low bits are in the wire. */
 static int stream_alone(const znl_kernels *kernels, static_decoder *it)
 {
-    const size_t count = run_length(it, ZNL_RUN_SUPERBLOCKS);
+    const size_t count = run_length(it, 1);
     uint16_t *symbols = it->scratch->symbols;
     prefetch_ahead(it, count);
     const int status = decode_symbols(kernels, it, count, symbols);

@@ -53,6 +53,12 @@ static znl_kernels chosen, portable;
 static inline void choose_kernels(uint8_t byte)
 {
     REQUIRE(znl_kernels_init(&portable, ZNL_ISA_SCALAR) == ZNL_OK);
+    /* A campaign on one level names its number. */
+    const char *forced = getenv("ZNL_FUZZ_ISA");
+    if (forced) {
+        REQUIRE(znl_kernels_init(&chosen, atoi(forced)) == ZNL_OK);
+        return;
+    }
     /* The best ones most often: they have the most code of their own. */
     const int best = znl_cpu_isa(), below = byte % 8 < 4 ? 0 : byte % 4;
     int isa = best > below ? best - below : ZNL_ISA_SCALAR;
