@@ -7,6 +7,7 @@ that files and pipes give the same stream.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,8 +80,9 @@ def plan_chunks(segments: Iterable[Segment]) -> Iterator[Chunk]:
             )
             continue
         full = chunk_nbytes(dtype)
-        for start in range(0, segment.nbytes, full):
-            yield Chunk(dtype, min(full, segment.nbytes - start))
+        yield from itertools.repeat(Chunk(dtype, full), segment.nbytes // full)
+        if segment.nbytes % full:
+            yield Chunk(dtype, segment.nbytes % full)
     if joined:
         yield joined
 

@@ -3,36 +3,32 @@
 
 from __future__ import annotations
 
+import struct
 from collections import deque
-from dataclasses import dataclass
+from typing import Any
 
 from . import directory, format, native
 from .chunk_codec import Run, stored_nbytes
 from .directory import DirectoryBuilder
 from .errors import ZnlError
-from .format import Header
+from .format import CONSTANT, Header
 from .native import ffi, lib
 from .outputs import Output
 from .report import Totals
+from .segments import BATCH_CHUNKS
 
+_ORIGINAL = struct.Struct("=QII")  # znl_original
 _FRAME_NBYTES = int(lib.ZNL_FRAME_NBYTES)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """A chunk written earlier: where it starts in the source, and its bytes."""
-
-    start: int
-    source: memoryview
 
 
 class RecentChunks:
     """Finds chunks with the same bytes among those of the last 16 MiB of source."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[int, int], _Seen] = {}
+        self._seen: dict[tuple[int, int], tuple[int, memoryview]] = {}  # start in the source, bytes
         self._order: deque[tuple[int, tuple[int, int]]] = deque()
         self._start = 0
+        self._originals = ffi.new("znl_original[]", BATCH_CHUNKS)
 
     def match(self, run: Run, source: memoryview) -> None:
         """Take the next run of the source: set the distance of each chunk that repeats another.
@@ -40,34 +36,43 @@ class RecentChunks:
         Equal means compared byte by byte. A chunk without a match is remembered, with its part of
         `source`.
         """
-        offset = 0
-        for i in range(run.count):
-            chunk, start = run.chunks[i], offset
-            offset += chunk.source_nbytes
-            nbytes = offset - start
-            if nbytes >= format.MIN_REPEAT_NBYTES and _repeat_saves(chunk):
-                part = source[start:offset]
-                chunk.distance = self._take(chunk.checksum, nbytes, self._start + start, part)
-        self._start += offset
+        count = lib.znl_list_originals(run.chunks, run.count, self._originals)
+        listed = ffi.buffer(self._originals, count * _ORIGINAL.size)
+        for checksum, offset, nbytes in _ORIGINAL.iter_unpack(listed):
+            start, part = self._start + offset, source[offset : offset + nbytes]
+            found = self._find(start, checksum, part)
+            if found is not None:
+                chunk = _chunk_at(run, offset)
+                chunk.distance = start - found if _repeat_saves(chunk) else 0
+        self._start += run.source_nbytes
 
-    def _take(self, checksum: int, nbytes: int, start: int, source: memoryview) -> int:
+    def _find(self, start: int, checksum: int, source: memoryview) -> int | None:
+        """Where an equal chunk starts; None, and this one is remembered, if there is none."""
         while self._order and start - self._order[0][0] > format.MAX_DISTANCE:
             old_start, old_key = self._order.popleft()
-            if self._seen[old_key].start == old_start:
+            if self._seen[old_key][0] == old_start:
                 del self._seen[old_key]
-        key = (checksum, nbytes)
+        key = (checksum, len(source))
         seen = self._seen.get(key)
-        if seen is not None and seen.source == source:
-            return start - seen.start
-        self._seen[key] = _Seen(start, source)
+        if seen is not None and seen[1] == source:
+            return seen[0]
+        self._seen[key] = (start, source)
         self._order.append((start, key))
-        return 0
+        return None
 
 
-def _repeat_saves(chunk: object) -> bool:
+def _chunk_at(run: Run, offset: int) -> Any:
+    """The chunk of a run that begins at a source offset."""
+    for chunk in run.chunks[0 : run.count]:
+        if offset == 0:
+            return chunk
+        offset -= chunk.source_nbytes
+    raise ZnlError(f"expected a chunk at offset {offset} of its run, found none")
+
+
+def _repeat_saves(chunk: Any) -> bool:
     """A SAME_AS record is smaller than the chunk."""
-    is_constant = chunk.method == format.CONSTANT  # type: ignore[attr-defined]
-    return not is_constant and 16 + stored_nbytes(chunk) > format.SAME_AS_HEAD_NBYTES
+    return chunk.method != CONSTANT and 16 + stored_nbytes(chunk) > format.SAME_AS_HEAD_NBYTES
 
 
 class StreamWriter:
