@@ -131,12 +131,6 @@ int64_t znl_place_chunks(znl_chunk *chunks, size_t chunk_count, uint8_t *out, si
     return placed == out_nbytes ? ZNL_OK : ZNL_E_BAD_CALL;
 }
 
-/* Repeats and zstd frames are for the caller. */
-static int is_left(const znl_chunk *chunk)
-{
-    return chunk->distance != 0 || chunk->method == ZNL_METHOD_ZSTD;
-}
-
 int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
                           const znl_table *tables, size_t table_count, uint8_t *scratch_bytes,
                           size_t scratch_nbytes)
@@ -153,8 +147,8 @@ int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
             size = 1;
             if (chunk->table_count > ZNL_MAX_TABLES) return chunk->status = ZNL_E_BAD_VALUE;
             if (chunk->table_count > table_count) return ZNL_E_BAD_CALL;
-            chunk->status =
-                is_left(chunk) ? ZNL_STATUS_LEFT : decode_chunk(kernels, chunk, tables, scratch);
+            chunk->status = znl_is_left(chunk) ? ZNL_STATUS_LEFT
+                                               : decode_chunk(kernels, chunk, tables, scratch);
             if (chunk->status < 0) return chunk->status;
         }
         for (unsigned c = 0; c < size; c++, i++) {

@@ -30,6 +30,12 @@
 #define ZNL_UNIT_SHIFT_LARGE 9u
 #define ZNL_MAX_UNITS (ZNL_MAX_STATIC_VALUES >> ZNL_UNIT_SHIFT_SMALL)
 
+/* Repeats and zstd frames are for the caller of the decoder. */
+static inline int znl_is_left(const znl_chunk *chunk)
+{
+    return chunk->distance != 0 || chunk->method == ZNL_METHOD_ZSTD;
+}
+
 static inline unsigned znl_lane_count(size_t value_count)
 {
     return value_count >= ZNL_WIDE_LANES_MIN_VALUES ? ZNL_WIDE_LANES : ZNL_NARROW_LANES;

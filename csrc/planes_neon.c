@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Planes with NEON, 16 values at a time: those that share 16 bytes in pair order. As numbers of 16
  * bits such bytes hold a value of the block's first half below and one of the second half above.
- * Written out because compilers widen the loops of planes_body.h to 32 bits here. Values of 8 bytes
+ * Written out because compilers widen the loops of planes_scalar.c to 32 bits here. Values of 8 bytes
  * and parts of superblocks are left to those. */
 #include "errors.h"
 #include "planes.h"

@@ -32,8 +32,7 @@ typedef struct {
 typedef struct {
     uint8_t
         symbol_of[ZNL_MAX_SYMBOL_VALUES]; /* of a symbol value; ZNL_PATCHED | 31 if it has none */
-    uint16_t
-        slots[ZNL_TABLE_SIZE + 2]; /* slots[first[s] + index]; 2 more: a gather reads 4 bytes */
+    uint16_t slots[ZNL_TABLE_SIZE];       /* slots[first[s] + index] */
     uint16_t first[ZNL_SYMBOL_COUNT];
     uint16_t frequency[ZNL_SYMBOL_COUNT];
     uint16_t value_of[ZNL_SYMBOL_COUNT];

@@ -64,7 +64,6 @@ void znl_encode_model_build(const znl_freq_table *table, unsigned symbol_bits,
         model->inverse[s] = 1.0f / (float)frequency * (1.0f - 8.0f / 16777216.0f);
         first += frequency;
     }
-    model->slots[ZNL_TABLE_SIZE] = model->slots[ZNL_TABLE_SIZE + 1] = 0;
     znl_alias alias;
     znl_alias_build(table, &alias);
     build_pieces(&alias, model->first, &model->pieces);

@@ -29,7 +29,8 @@ static inline size_t znl_padding_nbytes(size_t nbytes)
     return (0 - nbytes) & 3;
 }
 
-/* The check of a record: XXH3-64 of the first 8 bytes of its prefix, then the head. */
+/* The check of a record: XXH3-64 of the first 8 bytes of its prefix, then the head, which has at most
+ * ZNL_MAX_CHUNK_HEAD_NBYTES bytes. */
 uint64_t znl_record_check(const znl_kernels *kernels, const uint8_t *prefix, const uint8_t *head,
                           size_t head_nbytes);
 

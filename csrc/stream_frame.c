@@ -30,11 +30,24 @@ static size_t write_record(const znl_kernels *kernels, unsigned type, size_t hea
     return ZNL_PREFIX_NBYTES + head_nbytes + body_nbytes + padding;
 }
 
-static const znl_table *find_made(const znl_table *tables, size_t table_count, uint64_t name)
+static int same_table(const znl_table *a, const znl_table *b)
 {
-    for (size_t t = 0; t < table_count; t++)
-        if (tables[t].name == name) return &tables[t];
-    return NULL;
+    return a->nbytes == b->nbytes && memcmp(a->bytes, b->bytes, a->nbytes) == 0;
+}
+
+/* Find the table of a name among those made. Returns ZNL_OK, ZNL_E_BAD_CALL when there is none, or
+ * ZNL_E_TABLE_NAME when there are two: a chunk does not say with which of them it was coded. */
+static int find_made(const znl_table *tables, size_t table_count, uint64_t name,
+                     const znl_table **found)
+{
+    *found = NULL;
+    for (size_t t = 0; t < table_count; t++) {
+        if (tables[t].name != name) continue;
+        if (tables[t].nbytes > sizeof tables[t].bytes) return ZNL_E_BAD_CALL;
+        if (*found && !same_table(*found, &tables[t])) return ZNL_E_TABLE_NAME;
+        *found = &tables[t];
+    }
+    return *found ? ZNL_OK : ZNL_E_BAD_CALL;
 }
 
 /* Write the tables of a chunk that a reader does not have. Returns their size or an error code. */
@@ -44,16 +57,13 @@ static int64_t write_tables(znl_stream *stream, const znl_kernels *kernels, cons
     size_t done = 0;
     for (unsigned t = 0; t < chunk->table_count; t++) {
         if (!(chunk->tables[t] & ZNL_TABLE_NAME_BIT)) continue;
-        const znl_table *table = find_made(tables, table_count, chunk->tables[t]);
-        if (!table || table->nbytes > sizeof table->bytes) return ZNL_E_BAD_CALL;
+        const znl_table *table;
+        const int status = find_made(tables, table_count, chunk->tables[t], &table);
+        if (status != ZNL_OK) return status;
         const znl_table *known = znl_stream_find_table(stream, table->name, WRITER_KEEPS);
-        if (known) {
-            /* A reader would decode one of two tables of one name with the other's frequencies. */
-            if (known->nbytes != table->nbytes ||
-                memcmp(known->bytes, table->bytes, table->nbytes) != 0)
-                return ZNL_E_TABLE_NAME;
-            continue;
-        }
+        /* A reader would decode one of two tables of one name with the other's frequencies. */
+        if (known && !same_table(known, table)) return ZNL_E_TABLE_NAME;
+        if (known) continue;
         memcpy(out + done + ZNL_PREFIX_NBYTES, table->bytes, table->nbytes);
         const size_t nbytes =
             write_record(kernels, ZNL_RECORD_TABLE, table->nbytes, NULL, 0, out + done);

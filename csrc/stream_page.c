@@ -22,7 +22,6 @@ uint64_t znl_record_check(const znl_kernels *kernels, const uint8_t *prefix, con
                           size_t head_nbytes)
 {
     uint8_t joined[ZNL_CHECK_OFFSET + ZNL_MAX_CHUNK_HEAD_NBYTES];
-    if (head_nbytes > ZNL_MAX_CHUNK_HEAD_NBYTES) return 0; /* no record known here is as long */
     memcpy(joined, prefix, ZNL_CHECK_OFFSET);
     memcpy(joined + ZNL_CHECK_OFFSET, head, head_nbytes);
     return kernels->xxh3_64(joined, ZNL_CHECK_OFFSET + head_nbytes);

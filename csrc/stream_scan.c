@@ -158,7 +158,7 @@ static int take_chunk(znl_stream *stream, const record *from, znl_run *run)
     chunk->offset = run->offset + run->taken_nbytes;
     run->chunk_count++;
     run->table_count += chunk->table_count;
-    run->left_count += chunk->distance || chunk->method == ZNL_METHOD_ZSTD;
+    run->left_count += (uint64_t)znl_is_left(chunk);
     run->original_count += (uint64_t)is_original(chunk);
     run->source_nbytes = source_nbytes;
     return 1;
@@ -167,6 +167,7 @@ static int take_chunk(znl_stream *stream, const record *from, znl_run *run)
 int64_t znl_scan_chunks(znl_stream *stream, const znl_kernels *kernels, const uint8_t *in,
                         size_t in_nbytes, znl_run *run)
 {
+    if (run->chunk_room == 0) return ZNL_E_BAD_CALL;
     run->chunk_count = run->table_count = run->left_count = run->original_count = 0;
     run->source_nbytes = run->taken_nbytes = 0;
     record next;

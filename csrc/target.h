@@ -13,9 +13,6 @@
 #define ZNL_TARGET_SSE4 __attribute__((target(ZNL_FEATURES_SSE4)))
 #define ZNL_TARGET_AVX2 __attribute__((target(ZNL_FEATURES_AVX2)))
 #define ZNL_TARGET_AVX512 __attribute__((target(ZNL_FEATURES_AVX512)))
-/* A pragma out of a macro: for whole files, where a function attribute would stand everywhere. */
-#define ZNL_PRAGMA_TEXT(text) _Pragma(#text)
-#define ZNL_PRAGMA(text) ZNL_PRAGMA_TEXT(text)
 #elif defined(_M_X64)
 /* MSVC offers every intrinsic without an attribute. */
 #define ZNL_HAS_SSE4 1

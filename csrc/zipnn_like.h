@@ -157,7 +157,8 @@ int64_t znl_encode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
  * tables       table_count tables of all chunks: those of chunk 0 first, one entry for every
  *              reference, in order (the entry of a universal reference is not read; names are the
  *              caller's business and not compared)
- * returns      0, or the status of the first chunk that failed; the status of later ones is not
+ * returns      0, ZNL_E_NO_ROOM or ZNL_E_BAD_CALL for the call as a whole, or the status of the first
+ *              chunk that failed; the status of later ones is not
  *              touched, but the source of the next one may be: two may be decoded side by side
  */
 int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
@@ -180,7 +181,7 @@ const znl_original *znl_find_original(const znl_original *originals, size_t orig
  * those that need the body of a chunk or the source before it. Chunks point into `in`.
  *
  * stream   in and out: tables kept, and what the page of these chunks must say
- * run      in and out
+ * run      in and out; chunk_room at least 1
  * returns  0, or ZNL_E_BAD_CALL
  */
 int64_t znl_scan_chunks(znl_stream *stream, const znl_kernels *kernels, const uint8_t *in,
@@ -193,7 +194,7 @@ int64_t znl_scan_chunks(znl_stream *stream, const znl_kernels *kernels, const ui
  * tables   holds every table that a chunk refers to by name
  * out      out_room at least the sum of the bodies and ZNL_FRAME_NBYTES for each chunk
  * framed   out: number of chunks written
- * returns  bytes written, or a negative error code
+ * returns  bytes written, or a negative error code, after which the stream is of no further use
  */
 int64_t znl_frame_chunks(znl_stream *stream, const znl_kernels *kernels, const znl_chunk *chunks,
                          size_t chunk_count, const znl_table *tables, size_t table_count,

@@ -627,3 +627,17 @@ def test_errors_are_one_tree() -> None:
         assert error.__bases__[0] is znl.ZnlError
     assert znl.TruncatedStreamError.__bases__ == (znl.CorruptStreamError,)
     assert znl.ChecksumError.__bases__ == (znl.CorruptStreamError,)
+
+
+@pytest.mark.parametrize("most", [1 << 63, 1 << 64, 1 << 200])
+def test_a_limit_may_be_any_number(tmp_path: Path, most: int) -> None:
+    out = tmp_path / "out"
+    znl.decompress_file(io.BytesIO(znl.compress(b"abc" * 500)), out, max_size=most)
+    assert out.read_bytes() == b"abc" * 500
+    assert bytes(znl.decompress(znl.compress(b"abc"), max_size=most)) == b"abc"
+
+
+def test_a_path_is_no_buffer(tmp_path: Path) -> None:
+    for call in (znl.compress, znl.decompress):
+        with pytest.raises(znl.UsageError, match="found a path: files are for compress_file"):
+            call(str(tmp_path / "model.safetensors"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 
 import pytest
@@ -61,6 +62,11 @@ def test_fresh_bytearrays_have_their_size_and_take_every_byte(nbytes: int) -> No
     content = os.urandom(nbytes)
     room[:] = content
     assert room == content
+
+
+def test_fresh_bytearrays_need_no_ctypes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    assert len(fresh_bytearray(LARGE_NBYTES)) == LARGE_NBYTES
 
 
 @pytest.mark.parametrize("expected", [0, 10, LARGE_NBYTES])

@@ -288,14 +288,15 @@ def test_two_tables_of_one_name_are_corrupt_in_a_page() -> None:
     assert outcome(sequentially, stream) is REFUSED
 
 
-def test_values_whose_tables_were_made_to_have_one_name_are_refused() -> None:
+@pytest.mark.parametrize("in_one_batch", [True, False])
+def test_values_whose_tables_were_made_to_have_one_name_are_refused(in_one_batch: bool) -> None:
     def scales(base: int) -> Values:
         data = bytearray(b"".join(bytes([base + s]) * (2 * f) for s, f in enumerate(COLLIDING)))
         random.Random(base).shuffle(data)
         return Values("F8_E8M0", (len(data),), bytes(data))
 
-    apart = Values("I16", (2,), b"abcd")
-    source = safetensors_bytes({"a": scales(10), "between": apart, "b": scales(150)})
+    between = {} if in_one_batch else {"between": Values("I16", (2,), b"abcd")}
+    source = safetensors_bytes({"a": scales(10), **between, "b": scales(150)})
     with pytest.raises(ZnlError, match="two different frequency tables have one name"):
         znl.compress(source)
 
@@ -448,3 +449,19 @@ def test_runs_of_chunks_across_windows_are_restored() -> None:
     done = run_znl("decompress", "-", "-q", stdin=stream)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == source
+
+
+def test_repeats_find_their_chunk_among_many_runs() -> None:
+    # A record to skip behind each chunk cuts the source into runs of one.
+    builder = StreamBuilder()
+    for number in range(2000):
+        if number and number % 512 == 0:
+            builder.page()
+        if number % 2:
+            back = 1 + 2 * random.Random(number).randrange((number + 1) // 2)
+            builder.same_as(256, 256 * back)
+        else:
+            builder.raw(bytes([number // 2 % 256, number // 512]) * 128)
+        builder.skipped(0x7F, b"")
+    stream = builder.finish()
+    assert sequentially(stream) == reference.decode(stream)

@@ -17,13 +17,13 @@ def fresh_bytearray(nbytes: int) -> bytearray:
     """
     if nbytes < LARGE_NBYTES:
         return bytearray(nbytes)
-    import ctypes
-
     try:
-        new = ctypes.pythonapi.PyByteArray_FromStringAndSize
-    except AttributeError:  # not CPython
+        import ctypes
+
+        prototype = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_char_p, ctypes.c_ssize_t)
+        new = prototype(("PyByteArray_FromStringAndSize", ctypes.pythonapi))
+    except (ImportError, AttributeError):  # built without libffi; not CPython
         return bytearray(nbytes)
-    new.restype, new.argtypes = ctypes.py_object, (ctypes.c_char_p, ctypes.c_ssize_t)
     room: bytearray = new(None, nbytes)
     advise_large_pages(room)
     return room
@@ -55,7 +55,10 @@ class BufferPool:
 
 
 class Lease:
-    """A buffer of a pool with several users: it goes back when the last of them lets go."""
+    """A buffer of a pool with several users: it goes back when the last of them lets go.
+
+    For one thread: the one that reads the stream and takes back what was decoded.
+    """
 
     def __init__(self, pool: BufferPool, buffer: bytearray) -> None:
         self._pool = pool

@@ -197,7 +197,9 @@ def decode_run(run: Run, target: memoryview, *, has_left: bool = True) -> None:
         len(scratch),
     )
     if status != 0:
-        failed = next((i for i in range(run.count) if run.chunks[i].status < 0), 0)
+        failed = next((i for i in range(run.count) if run.chunks[i].status < 0), None)
+        if failed is None:
+            raise ZnlError(f"the decoder was not called as it must be: {native.error_text(status)}")
         _raise_status(int(status), run, run.chunks[failed])
     if not has_left:
         return

@@ -6,6 +6,7 @@ It must work on an installation that does not, so whatever is absent is named in
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib import metadata, util
 
@@ -22,6 +23,7 @@ def report() -> dict[str, str]:
     """Facts by name; those of required parts that do not work start with MISSING or FAILED."""
     found = {
         "zipnn_like": __version__,
+        "folder": os.path.dirname(__file__),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": platform.platform(),
         "machine": platform.machine(),

@@ -82,7 +82,10 @@ def find(dtype: object) -> DType:
     from_numpy = _find_numpy(dtype)
     if from_numpy is None:
         known = ", ".join(BY_NAME)
-        raise UsageError(f"dtype {dtype!r}: expected one of {known}, or a numpy dtype of these")
+        raise UsageError(
+            f"dtype {str(dtype)!r}: expected one of {known}, or a numpy dtype of these, "
+            "little-endian"
+        )
     return from_numpy
 
 

@@ -117,9 +117,8 @@ def _restore(
     total = _source_nbytes(source) if progress is not None else None
     with contextlib.ExitStack() as stack:
         follower = None
-        if threads > 1 and isinstance(
-            output, FileOutput
-        ):  # a thread blocked in a pipe can't be ended
+        # Not for pipes: a thread that is blocked in one can't be ended.
+        if threads > 1 and isinstance(output, FileOutput):
             follower = stack.enter_context(Follower(WRITES_AHEAD))
         report = restore_stream(
             source,

@@ -38,7 +38,6 @@ MAX_ZSTD_NBYTES = 8 << 20
 MAX_HEAD_NBYTES = 4096
 MAX_BODY_NBYTES = (16 << 20) + (64 << 10)
 MAX_TABLES_OF_CHUNK = 8
-MAX_TABLES_KEPT = 1024
 MAX_DISTANCE = 16 << 20
 MIN_REPEAT_NBYTES = 256
 BODY_CHECK_OFFSET = 24  # in the head of every record with a body, CHUNK excepted
@@ -201,19 +200,6 @@ class ChunkHead(NamedTuple):
     tables: tuple[int, ...]
 
 
-def pack_chunk_head(head: ChunkHead) -> bytes:
-    """16 + 8 * tables bytes."""
-    fixed = _CHUNK_HEAD.pack(
-        head.dtype.code,
-        head.method,
-        len(head.tables),
-        head.unit_shift,
-        head.source_nbytes,
-        head.checksum,
-    )
-    return fixed + struct.pack(f"<{len(head.tables)}Q", *head.tables)
-
-
 def parse_dtype(code: int, where: Where, offset: int) -> dtypes.DType:
     """The dtype of a code. Raises UnsupportedFormatError."""
     if code not in dtypes.BY_CODE:
@@ -257,13 +243,6 @@ class SameAsHead(NamedTuple):
     source_nbytes: int
     checksum: int
     distance: int
-
-
-def pack_same_as_head(head: SameAsHead) -> bytes:
-    """24 bytes."""
-    return _SAME_AS_HEAD.pack(
-        head.dtype.code, bytes(3), head.source_nbytes, head.checksum, head.distance, 0
-    )
 
 
 def parse_same_as_head(record: Record, where: Where) -> SameAsHead:

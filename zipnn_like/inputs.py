@@ -162,6 +162,8 @@ class StreamInput(Input):
 
 def as_bytes_view(data: Buffer) -> memoryview:
     """Any C-contiguous buffer as a flat view of bytes; UsageError for others."""
+    if isinstance(data, (str, os.PathLike)):
+        raise UsageError("expected a buffer, found a path: files are for compress_file and its kin")
     try:
         view = memoryview(data)
         if view.format == "B" and view.ndim == 1 and view.c_contiguous:

@@ -7,8 +7,15 @@ import functools
 import os
 from typing import Any
 
-from ._native import ffi, lib
 from .errors import UsageError
+
+try:
+    from ._native import ffi, lib
+except ImportError as error:
+    raise ImportError(
+        f"{os.path.dirname(__file__)}: the C core is not built here: run `make build`, or leave "
+        f"this checkout if zipnn_like is installed elsewhere ({error})"
+    ) from error
 
 __all__ = [
     "Pins",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .errors import UsageError, ZnlError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -43,7 +43,9 @@ def thread_count(threads: int | None) -> int:
 
     Raises UsageError for a number that is not 1 to MAX_THREADS.
     """
+    name = "threads"
     if threads is None:
+        name = THREADS_VARIABLE
         text = os.environ.get(THREADS_VARIABLE)
         if not text:
             return min(usable_cores(), MAX_THREADS)
@@ -52,14 +54,24 @@ def thread_count(threads: int | None) -> int:
         except ValueError:
             raise UsageError(f"{THREADS_VARIABLE}={text}: expected a number of threads") from None
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
-        raise UsageError(f"threads: expected 1 to {MAX_THREADS}, found {threads!r}")
+        raise UsageError(f"{name}: expected 1 to {MAX_THREADS}, found {threads!r}")
     return threads
 
 
+def _submit(
+    pool: ThreadPoolExecutor, function: Callable[..., Out], *arguments: object
+) -> Future[Out]:
+    try:
+        return pool.submit(function, *arguments)
+    except RuntimeError as error:
+        raise ZnlError(f"a thread can't be started: {error}; use fewer (-T 1)") from error
+
+
 class Follower:
-    """Runs calls one after the other on a thread of its own; a context manager that waits for it.
+    """Runs calls one after the other on a thread of its own; a context manager.
 
     ahead  calls that may wait while another one runs
+    Leaving it drops the calls that wait: finish() before. Those behind one that failed still run.
     """
 
     def __init__(self, ahead: int) -> None:
@@ -73,10 +85,7 @@ class Follower:
         """Queue a call; raises what an earlier one raised."""
         while len(self._pending) > self._ahead:
             self._pending.popleft().result()
-        try:
-            self._pending.append(self._pool.submit(function))
-        except RuntimeError as error:
-            raise ZnlError(f"a thread can't be started: {error}; use fewer (-T 1)") from error
+        self._pending.append(_submit(self._pool, function))
 
     def finish(self) -> None:
         """Wait for all calls; raises what one of them raised."""
@@ -135,10 +144,7 @@ def _map_on_threads(
             except Exception as error:
                 failure = error
                 break
-            try:
-                pending.append(pool.submit(function, item))
-            except RuntimeError as error:
-                raise ZnlError(f"a thread can't be started: {error}; use fewer (-T 1)") from error
+            pending.append(_submit(pool, function, item))
             if len(pending) > threads:
                 yield pending.popleft().result()
         while pending:

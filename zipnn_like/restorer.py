@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
+import operator
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -145,16 +147,17 @@ class _Originals:
 
     def _find(self, repeat: Any, offset: int) -> memoryview | None:
         """The bytes of the chunk at a source offset if it is what `repeat` says."""
-        for kept in self._kept:
-            if not kept.start <= offset < kept.stop:
-                continue
-            at = offset - kept.start
-            found = lib.znl_find_original(kept.originals, len(kept.originals), at)
-            if not found or found.checksum != repeat.checksum:
-                return None
-            same_size = found.source_nbytes == repeat.source_nbytes
-            return kept.view[at : at + found.source_nbytes] if same_size else None
-        return None
+        # By bisection: a hostile stream cuts 16 MiB into 65536 runs.
+        after = bisect.bisect_right(self._kept, offset, key=operator.attrgetter("start"))
+        if after == 0 or offset >= self._kept[after - 1].stop:
+            return None
+        kept = self._kept[after - 1]
+        at = offset - kept.start
+        found = lib.znl_find_original(kept.originals, len(kept.originals), at)
+        if not found or found.checksum != repeat.checksum:
+            return None
+        same_size = found.source_nbytes == repeat.source_nbytes
+        return kept.view[at : at + found.source_nbytes] if same_size else None
 
 
 def _place(reader: StreamReader, target: Target, max_nbytes: int | None) -> Iterator[_Batch]:

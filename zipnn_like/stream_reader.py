@@ -15,7 +15,7 @@ from . import directory, format, native
 from .buffers import BufferPool, Lease
 from .chunk_codec import Run
 from .directory import DirectoryBuilder
-from .errors import ChecksumError, CorruptStreamError, TruncatedStreamError, Where
+from .errors import ChecksumError, CorruptStreamError, TruncatedStreamError, Where, ZnlError
 from .format import ChunkHead, Record
 from .inputs import Input, MemoryInput
 from .native import ffi, lib, table_name
@@ -112,7 +112,7 @@ class _Wire:
         return filled
 
     def take(self, nbytes: int) -> memoryview:
-        """The next `nbytes` bytes; fewer only at the end."""
+        """The next `nbytes` bytes; fewer only at the end. Valid until the second fill from now."""
         self.fill(nbytes)
         taken = self.view[:nbytes]
         self.skip(len(taken))
@@ -148,7 +148,9 @@ class StreamReader:
         Raises CorruptStreamError, UnsupportedFormatError.
         """
         while self.ending is None:
-            room = _UNLIMITED if room_nbytes is None else room_nbytes - self.source_nbytes
+            room = _UNLIMITED
+            if room_nbytes is not None:
+                room = min(_UNLIMITED, room_nbytes - self.source_nbytes)
             scan, run = self._scan(room)
             if run is not None:
                 self.source_nbytes += run.source_nbytes
@@ -173,9 +175,11 @@ class StreamReader:
         """Let the C core take what it can: the znl_run, and its chunks if there are any."""
         scan, view = self._run, self._wire.view
         scan.source_room, scan.offset = room, self._wire.offset
-        lib.znl_scan_chunks(
+        status = lib.znl_scan_chunks(
             self._directory.state, native.kernels(), native.address(view), len(view), scan
         )
+        if status != 0:
+            raise ZnlError(f"the scan of records: {native.error_text(status)}")
         self._wire.skip(int(scan.taken_nbytes))
         count, table_count = int(scan.chunk_count), int(scan.table_count)
         if count == 0:

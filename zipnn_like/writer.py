@@ -8,7 +8,6 @@ encoded chunks wait in a temporary file beside the target until close() puts the
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import struct
 import tempfile
@@ -220,7 +219,7 @@ def _temporary_file_error(error: OSError, verb: str = "written") -> ZnlError:
     return ZnlError(f"a temporary file can't be {verb}: {error.strerror or error}")
 
 
-def _read_exactly(reader: IO[bytes] | io.BufferedReader, nbytes: int) -> bytes:
+def _read_exactly(reader: IO[bytes], nbytes: int) -> bytes:
     """The next bytes of a temporary file; ZnlError when it can't be read or has fewer."""
     try:
         data = reader.read(nbytes)
@@ -262,16 +261,15 @@ class _Spool:
             self._file.seek(0)  # writes what is still buffered
         except OSError as error:
             raise _temporary_file_error(error) from error
-        reader = io.BufferedReader(self._file.raw) if hasattr(self._file, "raw") else self._file
         for _ in range(self._count):
             count, table_count, source_nbytes, nbytes = _RUN.unpack(
-                _read_exactly(reader, _RUN.size)
+                _read_exactly(self._file, _RUN.size)
             )
             chunks = ffi.new("znl_chunk[]", count)
             tables = ffi.new("znl_table[]", table_count)
-            ffi.buffer(chunks)[:] = _read_exactly(reader, count * _CHUNK_NBYTES)
-            ffi.buffer(tables)[:] = _read_exactly(reader, table_count * _TABLE_NBYTES)
-            bodies = _read_exactly(reader, nbytes)
+            ffi.buffer(chunks)[:] = _read_exactly(self._file, count * _CHUNK_NBYTES)
+            ffi.buffer(tables)[:] = _read_exactly(self._file, table_count * _TABLE_NBYTES)
+            bodies = _read_exactly(self._file, nbytes)
             body = native.address(bodies)
             for chunk in chunks:
                 chunk.body = chunk.source = body  # of a raw chunk the source is the body

@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
         console.complain(sentence(error))
         return FAILED
     except ImportError as error:
-        console.complain(f"{error}: this installation is incomplete; see znl doctor")
+        console.complain(f"{error}; see znl doctor")
         return FAILED
     except (ZnlError, MemoryError) as error:
         console.complain(sentence(error))

@@ -184,7 +184,10 @@ def _add_threads(parser: Parser) -> None:
 
 
 def _threads(text: str) -> int | None:
-    return int(text) or None
+    try:
+        return int(text) or None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, found {text!r}") from None
 
 
 def _add_loudness(parser: Parser) -> None:

@@ -67,7 +67,7 @@ def _sorted_entries(folder: str) -> Iterator[os.DirEntry[str]]:
 
 
 def _refuse_inside(output: str, folder: str) -> None:
-    inside, outside = os.path.realpath(output), os.path.realpath(folder)
+    inside, outside = (os.path.normcase(os.path.realpath(path)) for path in (output, folder))
     if inside == outside or inside.startswith(os.path.join(outside, "")):
         raise UsageError(f"{output}: lies inside {folder}, which is walked")
 
