@@ -28,6 +28,19 @@ def test_a_buffer_comes_back_when_all_of_it_is_out_of_reach() -> None:
     assert pool.take() is not second
 
 
+def test_a_buffer_that_goes_on_is_held_once() -> None:
+    pool = BufferPool(8)
+    window = Window(100, pool)
+    shared = pool.take()
+    for stop in range(1, 9):
+        window.push(stop, shared)
+    window.push(107, pool.take())
+    assert pool.take() is not shared  # its last byte is in reach
+    window.push(108, pool.take())
+    assert pool.take() is shared
+    assert pool.take() is not shared
+
+
 def test_a_pool_recycles_what_it_made_and_nothing_else() -> None:
     pool = BufferPool(1000)
     buffer = pool.take(600)

@@ -86,7 +86,12 @@ class Window:
         self._held: deque[tuple[int, bytearray]] = deque()
 
     def push(self, stop: int, buffer: bytearray) -> None:
-        """Hold a buffer whose last byte lies before source offset `stop`."""
+        """Hold a buffer whose last byte in use lies before source offset `stop`.
+
+        The same buffer as before goes on where it ended.
+        """
+        if self._held and self._held[-1][1] is buffer:
+            self._held.pop()
         self._held.append((stop, buffer))
         while self._held and self._held[0][0] <= stop - self._nbytes:
             self._pool.give(self._held.popleft()[1])

@@ -114,7 +114,10 @@ def _encode_bytes(chunk: Any, source: memoryview, dtype: DType, level: Level) ->
             return None
     if chunk.method == CONSTANT or len(source) > format.MAX_ZSTD_NBYTES:
         return None
-    packed: bytes = _zstd_compressor(level).compress(source)
+    try:
+        packed: bytes = _zstd_compressor(level).compress(source)
+    except zstandard.ZstdError as error:  # nothing else can fail: any bytes can be compressed
+        raise MemoryError(str(error)) from error
     if len(packed) >= stored_nbytes(chunk):
         return None
     chunk.method, chunk.table_count, chunk.unit_shift = ZSTD, 0, 0

@@ -24,6 +24,8 @@ from .report import Progress, Report
 from .segments import BATCH_NBYTES
 from .stream_reader import StoredRun, StreamReader
 
+_SMALL_NBYTES = 64 << 10
+
 
 class Target:
     """Where restored bytes go: place() hands out room in order, deliver() takes it back filled.
@@ -57,11 +59,21 @@ class OutputTarget(Target):
         self._window = Window(format.MAX_DISTANCE, self._pool)
         self._placed: deque[bytearray] = deque()
         self._delivered_nbytes = 0
+        self._shared: bytearray | None = None
+        self._shared_nbytes = 0  # of it in use
 
     def place(self, nbytes: int) -> memoryview:
-        buffer = self._pool.take(nbytes)
+        """Small runs share a buffer as long as they follow one another."""
+        if nbytes >= _SMALL_NBYTES:
+            self._shared = None
+            buffer, start = self._pool.take(nbytes), 0
+        else:
+            if self._shared is None or self._shared_nbytes + nbytes > len(self._shared):
+                self._shared, self._shared_nbytes = self._pool.take(), 0
+            buffer, start = self._shared, self._shared_nbytes
+            self._shared_nbytes += nbytes
         self._placed.append(buffer)
-        return memoryview(buffer)[:nbytes]
+        return memoryview(buffer)[start : start + nbytes]
 
     def deliver(self, view: memoryview) -> None:
         buffer = self._placed.popleft()

@@ -64,14 +64,14 @@ class Writer:
         self._level = levels.find(level)
         self._threads = thread_count(threads)
         self._header = HeaderBuilder(metadata or {})
+        self._encoder = BatchEncoder(self._level)
+        self._recent = RecentChunks()
         self._output = FileOutput(path, overwrite=overwrite)
         try:
             self._spool = _Spool(os.path.dirname(os.fspath(path)) or ".")
         except BaseException:
             self._output.__exit__(None, None, None)
             raise
-        self._encoder = BatchEncoder(self._level)
-        self._recent = RecentChunks()
         self._seconds = 0.0  # in add() and close()
         self._is_open = True
         self._failure: BaseException | None = None  # what ended add() or close() halfway

@@ -27,7 +27,7 @@ def termination_raises(*, is_process: bool) -> Iterator[None]:
     """Raise Terminated in the main thread for signals that would end the process at once, and
     KeyboardInterrupt for the first Ctrl-C only.
 
-    is_process  the process ends with the command: a Ctrl-C that was taken stays ignored to the end
+    is_process  the process ends with the command: once one came, all stay ignored to the end
     A signal that is ignored (nohup) or handled by the caller of `main` stays as it is.
     """
     before: dict[int, Any] = {}
@@ -38,25 +38,27 @@ def termination_raises(*, is_process: bool) -> Iterator[None]:
         }
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             before[signal.SIGINT] = signal.default_int_handler
+    taken: list[int] = []
+
+    def raise_once(number: int, frame: FrameType | None) -> None:
+        if taken:  # a second one, of either kind, must not cut the tidying short
+            return
+        taken.append(number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise Terminated(number)
+
     for number in before:
-        signal.signal(number, _raise_once)
+        signal.signal(number, raise_once)
     try:
         yield
     finally:
         for number, handler in before.items():
-            was_taken = signal.getsignal(number) == signal.SIG_IGN
-            if not (is_process and number == signal.SIGINT and was_taken):
-                signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if is_process and taken else handler)
 
 
 def end_by_signal(number: int) -> int:
     """End the process as the signal would have, so that its parent sees the true cause."""
+    signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     return 128 + number
-
-
-def _raise_once(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # a second one must not cut the tidying short
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise Terminated(number)
