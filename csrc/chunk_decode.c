@@ -120,15 +120,15 @@ static int is_pair(const znl_kernels *kernels, const znl_chunk *chunks, size_t t
            (size_t)chunks[0].table_count + chunks[1].table_count <= table_count;
 }
 
-int64_t znl_place_chunks(znl_chunk *chunks, size_t chunk_count, uint8_t *out, size_t out_nbytes)
+int64_t znl_place_chunks(znl_chunk *chunks, size_t chunk_count, uint8_t *values, size_t nbytes)
 {
     size_t placed = 0;
     for (size_t i = 0; i < chunk_count; i++) {
-        if (chunks[i].source_nbytes > out_nbytes - placed) return ZNL_E_BAD_CALL;
-        chunks[i].source = out + placed;
+        if (chunks[i].source_nbytes > nbytes - placed) return ZNL_E_BAD_CALL;
+        chunks[i].source = values + placed;
         placed += chunks[i].source_nbytes;
     }
-    return placed == out_nbytes ? ZNL_OK : ZNL_E_BAD_CALL;
+    return placed == nbytes ? ZNL_OK : ZNL_E_BAD_CALL;
 }
 
 int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,

@@ -79,44 +79,58 @@ static void count_chunk(const znl_kernels *kernels, const znl_layout *layout,
     for (unsigned v = 0; v < 1u << layout->symbol_bits; v++) counts[v] *= (uint32_t)step;
 }
 
-/* Take the checksums, and cut the chunks into groups with one table each: a chunk joins the group before it when a common table
- * costs less than two. Returns the number of groups. */
-static uint32_t group_chunks(const znl_kernels *kernels, const znl_layout *layout,
-                             znl_chunk *chunks, size_t chunk_count, encode_scratch *scratch,
-                             uint32_t *group_of)
+/* The groups of a batch so far. */
+typedef struct {
+    uint32_t count;
+    uint64_t cost; /* of the last one */
+    int is_in_use; /* chunks were coded with the last one's table: it stays as it is */
+} chunk_groups;
+
+/* The chunk whose counts stand in scratch->counts joins the last group when that costs less than a table of its own. */
+static int join_group(const znl_layout *layout, uint64_t own_cost, encode_scratch *scratch,
+                      chunk_groups *groups)
 {
     const unsigned bits = layout->symbol_bits;
-    uint32_t groups = 0;
-    uint64_t group_cost = 0;
+    if (groups->count == 0) return 0;
+    chunk_group *last = &scratch->groups[groups->count - 1];
+    if (groups->is_in_use)
+        return znl_table_cost(&last->table, scratch->counts, bits) <= own_cost + TABLE_COST;
+    znl_freq_table merged;
+    for (unsigned v = 0; v < 1u << bits; v++)
+        scratch->merged_counts[v] = scratch->group_counts[v] + scratch->counts[v];
+    znl_table_fit(scratch->merged_counts, bits, &merged);
+    const uint64_t merged_cost = znl_table_cost(&merged, scratch->merged_counts, bits);
+    if (merged_cost > groups->cost + own_cost + TABLE_COST) return 0;
+    memcpy(scratch->group_counts, scratch->merged_counts, sizeof *scratch->counts << bits);
+    last->table = merged;
+    groups->cost = merged_cost;
+    return 1;
+}
+
+/* Take the checksums of chunks, and cut them into groups with one table each. */
+static void group_chunks(const znl_kernels *kernels, const znl_layout *layout, znl_chunk *chunks,
+                         size_t chunk_count, encode_scratch *scratch, chunk_groups *groups,
+                         uint32_t *group_of)
+{
+    const unsigned bits = layout->symbol_bits;
     for (size_t i = 0; i < chunk_count; i++) {
         /* Here, so that the histogram finds the chunk in a near cache. */
         chunks[i].checksum = kernels->xxh3_64(chunks[i].source, chunks[i].source_nbytes);
         if (group_of[i] == NO_GROUP) continue;
-        znl_freq_table own, merged;
+        znl_freq_table own;
         count_chunk(kernels, layout, &chunks[i], scratch->counts);
         znl_table_fit(scratch->counts, bits, &own);
         const uint64_t own_cost = znl_table_cost(&own, scratch->counts, bits);
-        if (groups) {
-            for (unsigned v = 0; v < 1u << bits; v++)
-                scratch->merged_counts[v] = scratch->group_counts[v] + scratch->counts[v];
-            znl_table_fit(scratch->merged_counts, bits, &merged);
-            const uint64_t merged_cost = znl_table_cost(&merged, scratch->merged_counts, bits);
-            if (merged_cost <= group_cost + own_cost + TABLE_COST) {
-                memcpy(scratch->group_counts, scratch->merged_counts,
-                       sizeof scratch->merged_counts);
-                scratch->groups[groups - 1].table = merged;
-                group_cost = merged_cost;
-                group_of[i] = groups - 1;
-                continue;
-            }
+        if (!join_group(layout, own_cost, scratch, groups)) {
+            memcpy(scratch->group_counts, scratch->counts, sizeof *scratch->counts << bits);
+            scratch->groups[groups->count].table = own;
+            scratch->groups[groups->count].saved_nbytes = 0;
+            groups->cost = own_cost;
+            groups->is_in_use = 0;
+            groups->count++;
         }
-        memcpy(scratch->group_counts, scratch->counts, sizeof scratch->counts);
-        scratch->groups[groups].table = own;
-        scratch->groups[groups].saved_nbytes = 0;
-        group_cost = own_cost;
-        group_of[i] = groups++;
+        group_of[i] = groups->count - 1;
     }
-    return groups;
 }
 
 static void write_table(const znl_freq_table *table, znl_table *wire)
@@ -216,6 +230,40 @@ static void encode_groups(const znl_kernels *kernels, const znl_layout *layout, 
     }
 }
 
+/* Encode the chunks of groups, a window of them at a time: their second reading finds them in a near cache, and the
+ * first one of the next window what was fetched meanwhile. Returns the number of tables. */
+static uint32_t encode_in_windows(const znl_kernels *kernels, const znl_layout *layout,
+                                  znl_chunk *chunks, size_t chunk_count, uint32_t *group_of,
+                                  znl_table *tables, encode_scratch *scratch)
+{
+    chunk_groups groups = {0, 0, 0};
+    for (size_t begin = 0; begin < chunk_count; begin += ZNL_WINDOW_CHUNKS) {
+        const size_t left = chunk_count - begin;
+        const size_t count = left < ZNL_WINDOW_CHUNKS ? left : ZNL_WINDOW_CHUNKS;
+        const uint32_t known = groups.count;
+        group_chunks(kernels, layout, chunks + begin, count, scratch, &groups, group_of + begin);
+        for (uint32_t g = known; g < groups.count; g++)
+            write_table(&scratch->groups[g].table, &tables[g]);
+        encode_groups(kernels, layout, chunks + begin, count, group_of + begin, tables, scratch);
+        groups.is_in_use = 1;
+    }
+    return groups.count;
+}
+
+int64_t znl_place_bodies(znl_chunk *chunks, size_t chunk_count, uint8_t *bodies,
+                         size_t bodies_nbytes)
+{
+    for (size_t i = 0, placed = 0; i < chunk_count; i++) {
+        const uint32_t slack = ZNL_BODY_SLACK_NBYTES;
+        if (chunks[i].source_nbytes > ZNL_MAX_CHUNK_NBYTES) return ZNL_E_NO_ROOM;
+        if (bodies_nbytes - placed < chunks[i].source_nbytes + slack) return ZNL_E_NO_ROOM;
+        chunks[i].body = bodies + placed;
+        chunks[i].body_room = chunks[i].source_nbytes + slack;
+        placed += chunks[i].body_room;
+    }
+    return ZNL_OK;
+}
+
 int64_t znl_encode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
                           znl_table *tables, uint8_t *scratch_bytes, size_t scratch_nbytes)
 {
@@ -239,10 +287,8 @@ int64_t znl_encode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
     }
     if (chunk_count == 0) return 0;
     const znl_layout *layout = znl_layout_of(chunks[0].dtype);
-    const uint32_t groups = group_chunks(kernels, layout, chunks, chunk_count, scratch, group_of);
-    for (uint32_t g = 0; g < groups; g++) write_table(&scratch->groups[g].table, &tables[g]);
-    int64_t table_count = groups;
-    encode_groups(kernels, layout, chunks, chunk_count, group_of, tables, scratch);
+    int64_t table_count =
+        encode_in_windows(kernels, layout, chunks, chunk_count, group_of, tables, scratch);
     for (size_t i = 0; i < chunk_count; i++)
         if (group_of[i] == NO_GROUP && !encode_trivially(layout, &chunks[i]))
             table_count +=

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "table.h"
+#include "target.h"
 
 #define ZNL_CELL_COUNT 64u
 
@@ -23,7 +24,7 @@ typedef struct {
     uint16_t threshold[ZNL_SYMBOL_COUNT];
     uint16_t own_shift[ZNL_SYMBOL_COUNT];
     uint16_t lent_shift[ZNL_SYMBOL_COUNT];
-    uint16_t next_begin[ZNL_SYMBOL_COUNT]; /* of piece i + 1; INT16_MAX when there is none */
+    uint16_t last_of[ZNL_SYMBOL_COUNT]; /* in front of piece i + 1; INT16_MAX when there is none */
     uint16_t piece_of[ZNL_CELL_COUNT];
     unsigned steps;
 } znl_piece_model;
@@ -105,7 +106,9 @@ typedef int znl_rans_decode_pair_fn(znl_decode_lanes *const lanes[2],
                                     const znl_decode_model *const models[2],
                                     uint16_t *const symbols[2], size_t block_count);
 
-/* The lanes of a chunk being encoded; words and patches grow downwards. */
+/* The lanes of a chunk being encoded; words and patches grow downwards. What the caller will read next is
+ * fetched from memory on the way, so many lines a block: all at once they would keep the loads of the
+ * coder waiting. */
 typedef struct {
     uint32_t states[ZNL_WIDE_LANES];
     unsigned lane_count;
@@ -113,7 +116,22 @@ typedef struct {
     size_t words_room;
     uint32_t *patches; /* the patch made last, in native byte order */
     size_t patches_room;
+    uintptr_t ahead; /* what is fetched beside the first block of a chunk; any address will do */
+    unsigned ahead_nbytes; /* a block */
 } znl_encode_lanes;
+
+enum { ZNL_CACHE_LINE = 64 };
+
+/* Fetch the lines for block `block` of those that a call encodes, the last one first. */
+ZNL_INLINE void znl_fetch_ahead(const znl_encode_lanes *lanes, size_t block)
+{
+    const uintptr_t lines = lanes->ahead + block * lanes->ahead_nbytes;
+    /* Two without a question: values of 2 bytes are most. */
+    ZNL_PREFETCH_READ(lines);
+    ZNL_PREFETCH_READ(lines + ZNL_CACHE_LINE);
+    for (unsigned at = 2 * ZNL_CACHE_LINE; at < lanes->ahead_nbytes; at += ZNL_CACHE_LINE)
+        ZNL_PREFETCH_READ(lines + at);
+}
 
 /* Encode block_count blocks with one table, the last value first.
  *

@@ -66,7 +66,9 @@ TARGET ZNL_INLINE __m512i find_symbols(const half_work *work)
         symbol = _mm512_mask_mov_epi16(
             symbol, _mm512_cmpeq_epi16_mask(value, _mm512_set1_epi16((short)model->value_of[31])),
             last);
-    const __mmask32 missing = _mm512_cmpneq_epi16_mask(value, look_up(symbol, model->value_of));
+    const __mmask32 missing = _mm512_mask_cmpneq_epi16_mask(
+        _mm512_cmpeq_epi16_mask(symbol, last), value,
+        _mm512_set1_epi16((short)model->value_of[ZNL_SYMBOL_COUNT - 1]));
     if (missing) patch_lanes(missing, work->values, work->first, work->out);
     return symbol;
 }
@@ -145,9 +147,9 @@ TARGET ZNL_INLINE void find_slots(const half_work *works, unsigned count, const 
     }
     for (unsigned step = 0; step < steps; step++) FOR_HALVES
         {
-            const __m512i before =
-                is_less(c[h], look_up(piece[h], works[h].model->pieces.next_begin));
-            piece[h] = _mm512_add_epi16(piece[h], _mm512_add_epi16(before, _mm512_set1_epi16(1)));
+            const __m512i is_behind =
+                is_less(look_up(piece[h], works[h].model->pieces.last_of), c[h]);
+            piece[h] = _mm512_sub_epi16(piece[h], is_behind);
         }
     FOR_HALVES
     {
@@ -223,6 +225,8 @@ TARGET ZNL_INLINE int encode_side_by_side(znl_encode_lanes *const *lanes,
             works[count + c].first = first + i;
             works[count + c].values = symbols[c] + i;
         }
+        UNROLLED for (unsigned c = 0; c < count; c++)
+            znl_fetch_ahead(lanes[c], (first + i) / ZNL_BLOCK_VALUES);
         encode_step(halves, works, 2 * count);
     }
     UNROLLED for (unsigned c = 0; c < count; c++)

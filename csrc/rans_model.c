@@ -7,7 +7,7 @@
 /* The pieces that buckets lend, sorted: those of one symbol follow each other in the order of buckets. */
 static void build_pieces(const znl_alias *alias, const uint16_t *first, znl_piece_model *pieces)
 {
-    uint16_t begins[ZNL_SYMBOL_COUNT + 1];
+    uint16_t begins[ZNL_SYMBOL_COUNT];
     unsigned count = 0;
     memset(pieces->lent_shift, 0, sizeof pieces->lent_shift);
     for (unsigned s = 0; s < ZNL_SYMBOL_COUNT; s++) {
@@ -21,16 +21,15 @@ static void build_pieces(const znl_alias *alias, const uint16_t *first, znl_piec
                 (uint16_t)((int)(b * ZNL_BUCKET_SIZE) + alias->threshold[b] - begin);
         }
     }
-    begins[count] = INT16_MAX;
     for (unsigned i = 0; i < ZNL_SYMBOL_COUNT; i++)
-        pieces->next_begin[i] = i < count ? begins[i + 1] : INT16_MAX;
+        pieces->last_of[i] = i + 1 < count ? (uint16_t)(begins[i + 1] - 1) : INT16_MAX;
     pieces->steps = 0;
     for (unsigned cell = 0, piece = 0; cell < ZNL_CELL_COUNT; cell++) {
         const unsigned begin = cell * (ZNL_TABLE_SIZE / ZNL_CELL_COUNT);
         unsigned last;
-        while (pieces->next_begin[piece] <= begin) piece++;
+        while (pieces->last_of[piece] < begin) piece++;
         pieces->piece_of[cell] = (uint16_t)piece;
-        for (last = piece; pieces->next_begin[last] < begin + ZNL_TABLE_SIZE / ZNL_CELL_COUNT;
+        for (last = piece; pieces->last_of[last] + 1u < begin + ZNL_TABLE_SIZE / ZNL_CELL_COUNT;
              last++)
             ;
         if (last - piece > pieces->steps) pieces->steps = last - piece;

@@ -51,6 +51,9 @@ typedef struct {
     uint32_t patches[ZNL_MAX_STATIC_VALUES / 8 + ZNL_BLOCK_VALUES]; /* more would not pay */
 } znl_encode_chunk_scratch;
 
+/* Chunks whose checksums and counts are taken before they are coded: two lie in the second-level cache. */
+#define ZNL_WINDOW_CHUNKS 2u
+
 /* Working memory of the encoder. */
 typedef struct {
     znl_encode_cache cache; /* cache.count must be 0 at first */

@@ -117,6 +117,10 @@ static int begin(const znl_layout *layout, const znl_freq_table *tables, znl_chu
     it->words_room =
         (chunk->source_nbytes - it->before_words - 2 - it->behind_words) / 2 + ZNL_BLOCK_VALUES;
     it->lanes.lane_count = shape->lane_count;
+    /* Behind the window lies what is read next, at the end of a batch as well when it is all in memory. */
+    it->lanes.ahead =
+        (uintptr_t)chunk->source + ZNL_WINDOW_CHUNKS * (uintptr_t)chunk->source_nbytes;
+    it->lanes.ahead_nbytes = ZNL_BLOCK_VALUES * layout->width;
     it->lanes.words = it->raw;
     it->lanes.words_room = it->words_room;
     it->lanes.patches_room = patches_room;

@@ -150,6 +150,11 @@ size_t znl_decode_scratch_nbytes(void);
 int64_t znl_encode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
                           znl_table *tables, uint8_t *scratch, size_t scratch_nbytes);
 
+/* Give consecutive chunks room for their bodies in bodies[0..bodies_nbytes), one behind the other: the size
+ * of their source and ZNL_BODY_SLACK_NBYTES each. Returns 0, or ZNL_E_NO_ROOM. */
+int64_t znl_place_bodies(znl_chunk *chunks, size_t chunk_count, uint8_t *bodies,
+                         size_t bodies_nbytes);
+
 /* Decode `chunk_count` chunks and check their checksums.
  *
  * chunks       in; bodies are wire, untrusted; status is written; repeats and those of method zstd are
@@ -165,9 +170,9 @@ int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
                           const znl_table *tables, size_t table_count, uint8_t *scratch,
                           size_t scratch_nbytes);
 
-/* Let consecutive chunks be decoded to out[0..out_nbytes), one behind the other. Returns 0, or ZNL_E_BAD_CALL
- * when their sizes do not add up to out_nbytes. */
-int64_t znl_place_chunks(znl_chunk *chunks, size_t chunk_count, uint8_t *out, size_t out_nbytes);
+/* Let the values of consecutive chunks lie in values[0..nbytes), one behind the other: what the encoder reads,
+ * what the decoder writes. Returns 0, or ZNL_E_BAD_CALL when their sizes do not add up to nbytes. */
+int64_t znl_place_chunks(znl_chunk *chunks, size_t chunk_count, uint8_t *values, size_t nbytes);
 
 /* Write the chunks that a repeat may refer to, in order; room for all of them. Returns their number. */
 size_t znl_list_originals(const znl_chunk *chunks, size_t chunk_count, znl_original *originals);

@@ -51,6 +51,15 @@ def test_a_pool_recycles_what_it_made_and_nothing_else() -> None:
     assert pool.take() is not buffer
 
 
+def test_a_pool_keeps_no_more_idle_buffers_than_it_may() -> None:
+    pool = BufferPool(8, most_free=2)
+    buffers = [pool.take() for _ in range(3)]
+    for buffer in buffers:
+        pool.give(buffer)
+    taken = [pool.take() for _ in range(3)]
+    assert sum(any(t is b for b in buffers) for t in taken) == 2
+
+
 def test_small_and_large_needs_get_buffers_of_their_size() -> None:
     # A window holds thousands of small ones, which must not each weigh a full buffer.
     pool = BufferPool(1000)

@@ -30,10 +30,14 @@ def fresh_bytearray(nbytes: int) -> bytearray:
 
 
 class BufferPool:
-    """Recycles bytearrays of one size; threads may share it (list operations are atomic)."""
+    """Recycles bytearrays of one size; threads may share it (list operations are atomic).
 
-    def __init__(self, nbytes: int) -> None:
+    most_free  buffers that may lie idle, about; default: all
+    """
+
+    def __init__(self, nbytes: int, most_free: int | None = None) -> None:
         self.nbytes = nbytes
+        self._most_free = most_free
         self._free: list[bytearray] = []
 
     def take(self, nbytes: int | None = None) -> bytearray:
@@ -50,7 +54,9 @@ class BufferPool:
 
     def give(self, buffer: bytearray) -> None:
         """Hand a buffer back; the caller keeps no view of it."""
-        if len(buffer) == self.nbytes:
+        if len(buffer) == self.nbytes and (
+            self._most_free is None or len(self._free) < self._most_free
+        ):
             self._free.append(buffer)
 
 

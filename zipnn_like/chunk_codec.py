@@ -68,13 +68,15 @@ def encode_batch(batch: Batch, source: memoryview, level: Level, bodies: memoryv
     chunks = ffi.new("znl_chunk[]", count)
     tables = ffi.new("znl_table[]", count)
     run = Run(chunks, count, tables, 0, batch.nbytes, [source, bodies])
-    start, body = native.address(source), native.address(bodies, writable=True)
     for chunk, plan in zip(chunks, batch.chunks, strict=True):
-        room = plan.nbytes + BODY_SLACK_NBYTES
-        chunk.source, chunk.source_nbytes = start, plan.nbytes
-        chunk.body, chunk.body_room = body, room
-        chunk.dtype, chunk.is_joined = dtype.code, plan.is_joined
-        start, body = start + plan.nbytes, body + room
+        chunk.source_nbytes, chunk.dtype = plan.nbytes, dtype.code
+        chunk.is_joined = plan.is_joined
+    room = native.address(bodies, writable=True)
+    if (
+        lib.znl_place_chunks(chunks, count, native.address(source), len(source)) != 0
+        or lib.znl_place_bodies(chunks, count, room, len(bodies)) != 0
+    ):
+        raise ZnlError(f"expected a batch of {len(source)} bytes, found {batch.nbytes}")
     if dtype.modelled:
         scratch = _scratch("encode", int(lib.znl_encode_scratch_nbytes(BATCH_CHUNKS)))
         made = lib.znl_encode_chunks(native.kernels(), chunks, count, tables, scratch, len(scratch))

@@ -25,7 +25,8 @@ class RecentChunks:
     """Finds chunks with the same bytes among those of the last 16 MiB of source."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[int, int], tuple[int, memoryview]] = {}  # start in the source, bytes
+        # (checksum, size) -> where such a chunk starts in the source, its run's bytes, its offset there
+        self._seen: dict[tuple[int, int], tuple[int, memoryview, int]] = {}
         self._order: deque[tuple[int, tuple[int, int]]] = deque()
         self._start = 0
         self._originals = ffi.new("znl_original[]", BATCH_CHUNKS)
@@ -39,26 +40,29 @@ class RecentChunks:
         count = lib.znl_list_originals(run.chunks, run.count, self._originals)
         listed = ffi.buffer(self._originals, count * _ORIGINAL.size)
         for checksum, offset, nbytes in _ORIGINAL.iter_unpack(listed):
-            start, part = self._start + offset, source[offset : offset + nbytes]
-            found = self._find(start, checksum, part)
-            if found is not None:
+            start, key = self._start + offset, (checksum, nbytes)
+            self._forget_before(start - format.MAX_DISTANCE)
+            seen = self._seen.get(key)
+            if seen is not None and _is_same(seen, source, offset, nbytes):
                 chunk = _chunk_at(run, offset)
-                chunk.distance = start - found if _repeat_saves(chunk) else 0
+                chunk.distance = start - seen[0] if _repeat_saves(chunk) else 0
+                continue
+            self._seen[key] = (start, source, offset)
+            self._order.append((start, key))
         self._start += run.source_nbytes
 
-    def _find(self, start: int, checksum: int, source: memoryview) -> int | None:
-        """Where an equal chunk starts; None, and this one is remembered, if there is none."""
-        while self._order and start - self._order[0][0] > format.MAX_DISTANCE:
-            old_start, old_key = self._order.popleft()
-            if self._seen[old_key][0] == old_start:
-                del self._seen[old_key]
-        key = (checksum, len(source))
-        seen = self._seen.get(key)
-        if seen is not None and seen[1] == source:
-            return seen[0]
-        self._seen[key] = (start, source)
-        self._order.append((start, key))
-        return None
+    def _forget_before(self, oldest: int) -> None:
+        while self._order and self._order[0][0] < oldest:
+            start, key = self._order.popleft()
+            if self._seen[key][0] == start:
+                del self._seen[key]
+
+
+def _is_same(
+    seen: tuple[int, memoryview, int], source: memoryview, offset: int, nbytes: int
+) -> bool:
+    _, held, at = seen
+    return held[at : at + nbytes] == source[offset : offset + nbytes]
 
 
 def _chunk_at(run: Run, offset: int) -> Any:

@@ -257,6 +257,8 @@ static void check_bare_states(void)
         lanes.lane_count = 64;
         for (unsigned lane = 0; lane < 64; lane++)
             lanes.states[lane] = 65536 + (lane == 63 ? extra : 0);
+        lanes.ahead = 0;
+        lanes.ahead_nbytes = 0;
         lanes.words = words + sizeof words;
         lanes.words_room = sizeof words / 2;
         lanes.patches = no_patches + 64;

@@ -106,6 +106,8 @@ static encode_buffers begin_encoding(const plain *in, size_t words_room, size_t 
     memset(out, 0, sizeof *out);
     memcpy(out->lanes.states, in->states, sizeof in->states);
     out->lanes.lane_count = in->lane_count;
+    out->lanes.ahead = (uintptr_t)in; /* nothing may depend on it */
+    out->lanes.ahead_nbytes = 64 * (in->lane_count % 5);
     out->lanes.words = buffers.words.bytes + buffers.words.nbytes;
     out->lanes.words_room = words_room;
     out->lanes.patches = (uint32_t *)(void *)(buffers.patches.bytes + buffers.patches.nbytes);

@@ -101,6 +101,8 @@ static void check_encoder(const run *in, const run *expected, unsigned round)
     znl_encode_lanes lanes;
     memcpy(lanes.states, in->states, sizeof lanes.states);
     lanes.lane_count = in->lane_count;
+    lanes.ahead = 0;
+    lanes.ahead_nbytes = 0;
     lanes.words = words.bytes + words.nbytes;
     lanes.words_room = expected->word_count + 64;
     lanes.patches = (uint32_t *)(void *)(patches.bytes + patches.nbytes);

@@ -1181,6 +1181,29 @@ static void check_placing(const material *mixture)
     CHECK(guarded_free(&out), "placed");
 }
 
+static void check_placing_bodies(const material *mixture)
+{
+    znl_chunk chunks[SMALL_ROOM];
+    size_t nbytes = 0;
+    memcpy(chunks, mixture->chunks, mixture->count * sizeof *chunks);
+    for (size_t i = 0; i < mixture->count; i++)
+        nbytes += chunks[i].source_nbytes + ZNL_BODY_SLACK_NBYTES;
+    guarded bodies = guarded_new(nbytes, 0, 0);
+    CHECK(znl_place_bodies(chunks, mixture->count, bodies.bytes, nbytes) == 0, "placed");
+    uint8_t *expected = bodies.bytes;
+    for (size_t i = 0; i < mixture->count; expected += chunks[i++].body_room)
+        CHECK(chunks[i].body == expected &&
+                  chunks[i].body_room == chunks[i].source_nbytes + ZNL_BODY_SLACK_NBYTES,
+              "chunk %zu", i);
+    for (size_t less = 1; less <= nbytes; less += 1000)
+        CHECK(znl_place_bodies(chunks, mixture->count, bodies.bytes, nbytes - less) ==
+                  ZNL_E_NO_ROOM,
+              "%zu less", less);
+    chunks[0].source_nbytes = UINT32_MAX;
+    CHECK(znl_place_bodies(chunks, 1, bodies.bytes, nbytes) == ZNL_E_NO_ROOM, "too large");
+    CHECK(guarded_free(&bodies), "placed");
+}
+
 static void check_originals(const material *mixture)
 {
     znl_original originals[SMALL_ROOM];
@@ -1213,6 +1236,7 @@ int main(void)
     check_cuts(&mixture);
     check_source_room(&mixture);
     check_out_room(&mixture);
+    check_placing_bodies(&mixture);
     check_placing(&mixture);
     check_originals(&mixture);
     material_free(&mixture);

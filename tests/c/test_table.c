@@ -258,7 +258,7 @@ static unsigned slot_by_pieces(const znl_encode_model *model, unsigned symbol, u
     const unsigned c = model->first[symbol] + index;
     if (index < pieces->threshold[symbol]) return (uint16_t)(c + pieces->own_shift[symbol]);
     unsigned piece = pieces->piece_of[c / (ZNL_TABLE_SIZE / ZNL_CELL_COUNT)];
-    for (unsigned step = 0; step < pieces->steps; step++) piece += c >= pieces->next_begin[piece];
+    for (unsigned step = 0; step < pieces->steps; step++) piece += c > pieces->last_of[piece];
     return (uint16_t)(c + pieces->lent_shift[piece]);
 }
 
