@@ -25,7 +25,7 @@ class RecentChunks:
     """Finds chunks with the same bytes among those of the last 16 MiB of source."""
 
     def __init__(self) -> None:
-        # (checksum, size) -> where such a chunk starts in the source, its run's bytes, its offset there
+        # (checksum, size) -> start in the source, bytes of its run, start in these
         self._seen: dict[tuple[int, int], tuple[int, memoryview, int]] = {}
         self._order: deque[tuple[int, tuple[int, int]]] = deque()
         self._start = 0
