@@ -199,6 +199,7 @@ int znl_rans_encode_neon(znl_encode_lanes *lanes, const znl_encode_model *model,
          block--) {
         const size_t i = (block - 1) * ZNL_BLOCK_VALUES, middle = i + GROUP_LANES;
         emitted out = {lanes->words, lanes->patches};
+        znl_fetch_ahead(lanes, first / ZNL_BLOCK_VALUES + block - 1);
         encode_step(&upper, model, &reciprocals, symbols + middle, first + middle, &out);
         encode_step(&lower, model, &reciprocals, symbols + i, first + i, &out);
         lanes->words_room -= (size_t)(lanes->words - out.words) / 2;

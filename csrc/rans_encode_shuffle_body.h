@@ -34,22 +34,33 @@ TARGET ZNL_INLINE void look_up_words(const uint8_t bytes[2][ZNL_SYMBOL_COUNT], V
     entries[1] = UNPACK_HIGH8(low, high);
 }
 
-/* Symbols of a pair's values as bytes, and whether a value has none of its own. */
-TARGET ZNL_INLINE V find_symbols(const znl_encode_model *model, const uint16_t *values,
-                                 int *any_missing)
+/* The values that have symbols, spread once: the stores of words might change a model, as far as the
+ * compiler knows. */
+typedef struct {
+    V base, mask, last_value;
+} value_window;
+
+TARGET ZNL_INLINE value_window spread_window(const znl_encode_model *model)
 {
-    const V base = SET16(model->base), mask = SET16(model->mask);
-    const V last_value = SET16(model->value_of[ZNL_SYMBOL_COUNT - 1]);
-    V symbols[2], missing[2];
+    const value_window window = {SET16(model->base), SET16(model->mask),
+                                 SET16(model->value_of[ZNL_SYMBOL_COUNT - 1])};
+    return window;
+}
+
+/* Symbols of a pair's values as bytes, and which values have none of their own. */
+TARGET ZNL_INLINE V find_symbols(const value_window *window, const uint16_t *values, V *missing)
+{
+    const V value[2] = {LOAD(values), LOAD(values + LANES)};
+    V offset[2], is_last[2];
     for (int i = 0; i < 2; i++) {
-        const V value = LOAD(values + LANES * i), offset = AND(SUB16(value, base), mask);
-        /* A window that wraps around may hold the value of the last symbol, which wins. */
-        const V is_last = EQUAL16(value, last_value);
-        symbols[i] = MIN16(OR(offset, is_last), SET16(ZNL_SYMBOL_COUNT - 1));
-        missing[i] = AND_NOT(is_last, SUB_SATURATED16(offset, SET16(ZNL_SYMBOL_COUNT - 2)));
+        offset[i] = AND(SUB16(value[i], window->base), window->mask);
+        is_last[i] = EQUAL16(value[i], window->last_value);
     }
-    *any_missing = !IS_ZERO(OR(missing[0], missing[1]));
-    return PACK_UNSIGNED16(symbols[0], symbols[1]);
+    /* A window that wraps around may hold the value of the last symbol, which wins. */
+    const V last = PACK_SIGNED16(is_last[0], is_last[1]);
+    const V all = PACK_UNSIGNED16(offset[0], offset[1]); /* mask is below 2^12: none wraps */
+    *missing = AND_NOT(last, SUB_SATURATED8(all, SET8(ZNL_SYMBOL_COUNT - 2)));
+    return MIN8(OR(all, last), SET8(ZNL_SYMBOL_COUNT - 1));
 }
 
 /* Patch the values of a pair that have no symbol, the last one first. */
@@ -86,15 +97,15 @@ TARGET ZNL_INLINE uint8_t *emit_words(const lane_pair *lanes, const V full[2], u
 }
 
 /* Find the symbols of a pair's values, and bring its states below their limits. */
-TARGET ZNL_INLINE slot_pair renormalise(lane_pair *lanes, const znl_encode_model *model,
-                                        const uint16_t *values, size_t first, uint8_t **words,
-                                        uint32_t **patches)
+TARGET ZNL_INLINE slot_pair renormalise(lane_pair *lanes, const value_window *window,
+                                        const znl_encode_model *model, const uint16_t *values,
+                                        size_t first, uint8_t **words, uint32_t **patches)
 {
     slot_pair slots;
     V full[2];
-    int any_missing;
-    const V symbols = find_symbols(model, values, &any_missing);
-    if (any_missing) patch_lanes(model, values, first, patches);
+    V missing;
+    const V symbols = find_symbols(window, values, &missing);
+    if (!IS_ZERO(missing)) patch_lanes(model, values, first, patches);
     look_up_words(model->frequency_bytes, symbols, slots.frequency);
     look_up_words(model->first_bytes, symbols, slots.at);
     for (int i = 0; i < 2; i++)
@@ -122,10 +133,11 @@ TARGET ZNL_INLINE void divide_states(lane_pair *lanes, slot_pair *slots)
         const V quotient = EVEN_AND_ODD16(even_quotient, SHIFT_LEFT32(odd_quotient, 16));
         const V next_high =
             EVEN_AND_ODD16(SHIFT_RIGHT32(even_quotient, 4), SHIFT_LEFT32(odd_quotient, 12));
-        const V index = SUB16(low, MUL_LOW16(quotient, frequency));
-        /* Where a quotient is 1 short; the carry out of its lower 4 bits goes to the upper half. */
-        const V is_short = GREATER16(index, ADD16(frequency, SET16(-1)));
-        slots->at[i] = ADD16(slots->at[i], SUB16(index, AND(is_short, frequency)));
+        /* Where a quotient is 1 short, the rest is the frequency or more; else the difference wraps. */
+        const V rest = SUB16(low, MUL_LOW16(quotient, frequency)), less = SUB16(rest, frequency);
+        const V index = MIN16(rest, less), is_short = EQUAL16(index, less);
+        slots->at[i] = ADD16(slots->at[i], index);
+        /* The carry out of the lower 4 bits of a quotient goes to the upper half. */
         lanes->low[i] = SHIFT_LEFT16(SUB16(quotient, is_short), 12);
         lanes->high[i] = SUB16(next_high, AND(is_short, EQUAL16(lanes->low[i], ZERO())));
     }
@@ -134,20 +146,20 @@ TARGET ZNL_INLINE void divide_states(lane_pair *lanes, slot_pair *slots)
 /* --- third phase: slots ------------------------------------------------------------------------- */
 
 /* 8 slots. One load each: gathers of 8 are slow on many processors, and a detour through memory for the
- * places costs more than the shifts here. */
+ * places costs more than the shifts here. Two chains of 4 insertions end sooner than one of 8. */
 TARGET ZNL_INLINE __m128i load_slots(const uint16_t *slots, __m128i at)
 {
     const uint64_t low = (uint64_t)_mm_cvtsi128_si64(at);
     const uint64_t high = (uint64_t)_mm_extract_epi64(at, 1);
-    __m128i found = _mm_setzero_si128();
-    found = _mm_insert_epi16(found, slots[low & 0xffff], 0);
-    found = _mm_insert_epi16(found, slots[low >> 16 & 0xffff], 1);
-    found = _mm_insert_epi16(found, slots[low >> 32 & 0xffff], 2);
-    found = _mm_insert_epi16(found, slots[low >> 48], 3);
-    found = _mm_insert_epi16(found, slots[high & 0xffff], 4);
-    found = _mm_insert_epi16(found, slots[high >> 16 & 0xffff], 5);
-    found = _mm_insert_epi16(found, slots[high >> 32 & 0xffff], 6);
-    return _mm_insert_epi16(found, slots[high >> 48], 7);
+    __m128i first = _mm_cvtsi32_si128(slots[low & 0xffff]);
+    __m128i second = _mm_cvtsi32_si128(slots[high & 0xffff]);
+    first = _mm_insert_epi16(first, slots[low >> 16 & 0xffff], 1);
+    second = _mm_insert_epi16(second, slots[high >> 16 & 0xffff], 1);
+    first = _mm_insert_epi16(first, slots[low >> 32 & 0xffff], 2);
+    second = _mm_insert_epi16(second, slots[high >> 32 & 0xffff], 2);
+    first = _mm_insert_epi16(first, slots[low >> 48], 3);
+    second = _mm_insert_epi16(second, slots[high >> 48], 3);
+    return _mm_unpacklo_epi64(first, second);
 }
 
 TARGET ZNL_INLINE void add_slots(lane_pair *lanes, const znl_encode_model *model,
@@ -173,15 +185,17 @@ TARGET int ENCODE(znl_encode_lanes *lanes, const znl_encode_model *model, const 
     if (lanes->lane_count != ZNL_WIDE_LANES)
         return znl_rans_encode_scalar(lanes, model, symbols, first, block_count);
     load_states(lanes->states, pairs);
+    const value_window window = spread_window(model);
     for (; block_count > 0 && lanes->words_room >= WORDS_NEEDED &&
            lanes->patches_room >= ZNL_BLOCK_VALUES;
          block_count--) {
         const size_t i = (block_count - 1) * ZNL_BLOCK_VALUES;
         uint8_t *words = lanes->words;
         uint32_t *patches = lanes->patches;
+        znl_fetch_ahead(lanes, first / ZNL_BLOCK_VALUES + block_count - 1);
         slot_pair slots[PAIR_COUNT];
 #define RENORMALISE(p)                                                                             \
-    slots[p] = renormalise(&pairs[p], model, symbols + i + PAIR_LANES * (p),                       \
+    slots[p] = renormalise(&pairs[p], &window, model, symbols + i + PAIR_LANES * (p),              \
                            first + i + PAIR_LANES * (p), &words, &patches);
 #define DIVIDE(p) divide_states(&pairs[p], &slots[p]);
 #define ADD_SLOTS(p) add_slots(&pairs[p], model, &slots[p]);

@@ -65,6 +65,7 @@ int znl_rans_encode_scalar(znl_encode_lanes *lanes, const znl_encode_model *mode
         /* A block emits at most one word and one patch a value. */
         if (lanes->words_room < ZNL_BLOCK_VALUES || lanes->patches_room < ZNL_BLOCK_VALUES)
             return ZNL_E_NO_ROOM;
+        znl_fetch_ahead(lanes, first / ZNL_BLOCK_VALUES + block);
         if (lanes->lane_count == ZNL_WIDE_LANES)
             encode_block(lanes, ZNL_WIDE_LANES, model, symbols + i, first + i);
         else
