@@ -3,6 +3,8 @@
 
 python benchmarks/sizes.py DIR --out benchmarks/results/NAME.json
 python benchmarks/sizes.py --table benchmarks/results/NAME.json
+
+For speed; ratio.py compares sizes with all rivals.
 """
 
 from __future__ import annotations
