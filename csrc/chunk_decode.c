@@ -24,39 +24,16 @@ static void fill_constant(const uint8_t *pattern, size_t pattern_nbytes, uint8_t
     }
 }
 
-/* Resolve a chunk's references; the caller matched each named one with its entry in `wire`. */
-static int resolve_tables(const znl_chunk *chunk, const znl_table *wire, znl_freq_table *tables)
-{
-    for (unsigned t = 0; t < chunk->table_count; t++) {
-        const uint64_t reference = chunk->tables[t];
-        if (reference & ZNL_TABLE_NAME_BIT) {
-            if (wire[t].nbytes > sizeof wire[t].bytes) return ZNL_E_BAD_CALL;
-            const int status = znl_table_read(wire[t].bytes, wire[t].nbytes, &tables[t]);
-            if (status != ZNL_OK) return status;
-        } else {
-            if (reference >> 16) return ZNL_E_BAD_TABLE;
-            znl_table_universal((unsigned)(reference >> ZNL_UNIVERSAL_BASE_BITS),
-                                (unsigned)(reference & ((1u << ZNL_UNIVERSAL_BASE_BITS) - 1)),
-                                &tables[t]);
-        }
-    }
-    return ZNL_OK;
-}
-
-/* Check what a static chunk's head says, and resolve its tables. */
-static int prepare_static(const znl_chunk *chunk, const znl_table *wire, znl_freq_table *tables)
+/* Check what the head of a static or arranged chunk says. */
+static int check_head(const znl_chunk *chunk)
 {
     const znl_layout *layout = znl_layout_of(chunk->dtype);
+    const size_t least =
+        chunk->method == ZNL_METHOD_ARRANGED ? ZNL_WIDE_LANES_MIN_VALUES : ZNL_MIN_STATIC_VALUES;
     if (!layout || chunk->source_nbytes % layout->width) return ZNL_E_BAD_VALUE;
     const size_t value_count = chunk->source_nbytes / layout->width;
-    if (value_count < ZNL_MIN_STATIC_VALUES || value_count > ZNL_MAX_STATIC_VALUES)
-        return ZNL_E_BAD_VALUE;
-    if (chunk->table_count < 1) return ZNL_E_BAD_VALUE;
-    const int shift_fits = chunk->table_count == 1 ? chunk->unit_shift == 0
-                                                   : chunk->unit_shift == ZNL_UNIT_SHIFT_SMALL ||
-                                                         chunk->unit_shift == ZNL_UNIT_SHIFT_LARGE;
-    if (!shift_fits) return ZNL_E_BAD_VALUE;
-    return resolve_tables(chunk, wire, tables);
+    if (value_count < least || value_count > ZNL_MAX_STATIC_VALUES) return ZNL_E_BAD_VALUE;
+    return znl_chunk_has_tables(chunk) ? ZNL_OK : ZNL_E_BAD_VALUE;
 }
 
 static int check_sum(const znl_chunk *chunk, uint64_t found)
@@ -67,7 +44,7 @@ static int check_sum(const znl_chunk *chunk, uint64_t found)
 /* Decode a chunk that needs no table. */
 static int decode_trivially(const znl_kernels *kernels, const znl_chunk *chunk)
 {
-    if (chunk->table_count || chunk->unit_shift) return ZNL_E_BAD_VALUE;
+    if (!znl_chunk_has_tables(chunk)) return ZNL_E_BAD_VALUE;
     if (chunk->method == ZNL_METHOD_RAW) {
         if (chunk->body_nbytes != chunk->source_nbytes) return ZNL_E_BAD_SIZE;
         memcpy(chunk->source, chunk->body, chunk->source_nbytes);
@@ -82,42 +59,76 @@ static int decode_trivially(const znl_kernels *kernels, const znl_chunk *chunk)
     return check_sum(chunk, kernels->xxh3_64(chunk->source, chunk->source_nbytes));
 }
 
-/* Decode one static chunk, or two of one dtype side by side. */
-static int decode_static(const znl_kernels *kernels, const znl_chunk *chunks, unsigned count,
-                         const znl_table *wire, znl_static_decode_scratch *scratch)
+/* Whether a chunk's body is for znl_static_decode. */
+static int is_coded(const znl_chunk *chunk)
 {
-    znl_freq_table tables[2][ZNL_MAX_TABLES];
+    return chunk->method == ZNL_METHOD_STATIC || chunk->method == ZNL_METHOD_ARRANGED;
+}
+
+/* A chunk and the entries of its references. */
+typedef struct {
+    znl_chunk *chunk;
+    const znl_table *wire;
+} chunk_with_tables;
+
+/* Decode one static or arranged chunk, or two of one dtype side by side. */
+static int decode_coded(const znl_kernels *kernels, const chunk_with_tables *given, unsigned count,
+                        znl_static_decode_scratch *scratch)
+{
+    znl_chunk chunks[2];
+    const znl_table *wire[2];
     uint64_t checksums[2];
     int status = ZNL_OK;
     for (unsigned c = 0; c < count && status == ZNL_OK; c++) {
-        status = prepare_static(&chunks[c], wire, tables[c]);
-        wire += chunks[c].table_count;
+        chunks[c] = *given[c].chunk;
+        wire[c] = given[c].wire;
+        status = check_head(&chunks[c]);
     }
     if (status == ZNL_OK)
-        status = znl_static_decode(kernels, znl_layout_of(chunks[0].dtype), tables, chunks, count,
-                                   checksums, scratch);
+        status = znl_static_decode(kernels, znl_layout_of(given[0].chunk->dtype), wire, chunks,
+                                   count, checksums, scratch);
     for (unsigned c = 0; c < count && status == ZNL_OK; c++)
         status = check_sum(&chunks[c], checksums[c]);
     return status;
 }
 
-static int decode_chunk(const znl_kernels *kernels, const znl_chunk *chunk, const znl_table *wire,
+/* Decode a chunk by itself, and write its status. */
+static int decode_alone(const znl_kernels *kernels, chunk_with_tables one,
                         znl_static_decode_scratch *scratch)
 {
+    znl_chunk *chunk = one.chunk;
+    if (znl_is_left(chunk)) {
+        chunk->status = ZNL_STATUS_LEFT;
+        return ZNL_OK;
+    }
     if (chunk->source_nbytes == 0 || chunk->source_nbytes > ZNL_MAX_CHUNK_NBYTES)
-        return ZNL_E_BAD_VALUE;
-    return chunk->method == ZNL_METHOD_STATIC ? decode_static(kernels, chunk, 1, wire, scratch)
-                                              : decode_trivially(kernels, chunk);
+        chunk->status = ZNL_E_BAD_VALUE;
+    else
+        chunk->status = is_coded(chunk) ? decode_coded(kernels, &one, 1, scratch)
+                                        : decode_trivially(kernels, chunk);
+    return chunk->status;
 }
 
-/* Whether two neighbours can be decoded side by side; table_count tables are there. */
-static int is_pair(const znl_kernels *kernels, const znl_chunk *chunks, size_t table_count)
+/* Decode two chunks side by side. When that fails they are decoded again one by one, which finds out whose fault it
+ * is. */
+static int decode_two(const znl_kernels *kernels, const chunk_with_tables *two,
+                      znl_static_decode_scratch *scratch)
 {
-    return kernels->decode_pair && !chunks[0].distance && !chunks[1].distance &&
-           chunks[0].method == ZNL_METHOD_STATIC && chunks[1].method == ZNL_METHOD_STATIC &&
-           chunks[0].dtype == chunks[1].dtype && chunks[0].table_count <= ZNL_MAX_TABLES &&
-           chunks[1].table_count <= ZNL_MAX_TABLES &&
-           (size_t)chunks[0].table_count + chunks[1].table_count <= table_count;
+    if (decode_coded(kernels, two, 2, scratch) == ZNL_OK) {
+        two[0].chunk->status = two[1].chunk->status = ZNL_OK;
+        return ZNL_OK;
+    }
+    const int status = decode_alone(kernels, two[0], scratch);
+    return status == ZNL_OK ? decode_alone(kernels, two[1], scratch) : status;
+}
+
+/* Whether a chunk gains by another one beside it. */
+static int wants_partner(const znl_kernels *kernels, const znl_chunk *chunk)
+{
+    const znl_layout *layout = znl_layout_of(chunk->dtype);
+    return kernels->decode_pair && layout && !chunk->distance && is_coded(chunk) &&
+           chunk->source_nbytes <= ZNL_MAX_CHUNK_NBYTES &&
+           chunk->source_nbytes / layout->width >= ZNL_WIDE_LANES_MIN_VALUES;
 }
 
 int64_t znl_place_chunks(znl_chunk *chunks, size_t chunk_count, uint8_t *values, size_t nbytes)
@@ -138,24 +149,28 @@ int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
     if (scratch_nbytes < znl_decode_scratch_nbytes()) return ZNL_E_NO_ROOM;
     znl_static_decode_scratch *scratch =
         (znl_static_decode_scratch *)(((uintptr_t)scratch_bytes + 63) & ~(uintptr_t)63);
-    scratch->cache.count = 0;
-    for (size_t i = 0; i < chunk_count;) {
-        znl_chunk *chunk = &chunks[i];
-        unsigned size = chunk_count - i >= 2 && is_pair(kernels, chunk, table_count) ? 2 : 1;
-        /* A pair that fails is decoded again one by one, which finds out whose fault it is. */
-        if (size == 1 || decode_static(kernels, chunk, size, tables, scratch) != ZNL_OK) {
-            size = 1;
-            if (chunk->table_count > ZNL_MAX_TABLES) return chunk->status = ZNL_E_BAD_VALUE;
-            if (chunk->table_count > table_count) return ZNL_E_BAD_CALL;
-            chunk->status = znl_is_left(chunk) ? ZNL_STATUS_LEFT
-                                               : decode_chunk(kernels, chunk, tables, scratch);
-            if (chunk->status < 0) return chunk->status;
+    scratch->cache.count = scratch->cache.next = 0;
+    /* The first of a pair waits for the second one: small chunks may lie between them. */
+    chunk_with_tables pair[2] = {{NULL, NULL}, {NULL, NULL}};
+    for (size_t i = 0; i < chunk_count; i++) {
+        const chunk_with_tables next = {&chunks[i], tables};
+        int status = ZNL_OK;
+        if (chunks[i].table_count > ZNL_MAX_TABLES) return chunks[i].status = ZNL_E_BAD_VALUE;
+        if (chunks[i].table_count > table_count) return ZNL_E_BAD_CALL;
+        tables += chunks[i].table_count;
+        table_count -= chunks[i].table_count;
+        if (!wants_partner(kernels, &chunks[i])) {
+            status = decode_alone(kernels, next, scratch);
+        } else if (pair[0].chunk && pair[0].chunk->dtype == chunks[i].dtype) {
+            pair[1] = next;
+            status = decode_two(kernels, pair, scratch);
+            pair[0].chunk = NULL;
+        } else {
+            chunks[i].status = ZNL_OK;
+            if (pair[0].chunk) status = decode_alone(kernels, pair[0], scratch);
+            pair[0] = next;
         }
-        for (unsigned c = 0; c < size; c++, i++) {
-            if (size == 2) chunks[i].status = ZNL_OK;
-            tables += chunks[i].table_count;
-            table_count -= chunks[i].table_count;
-        }
+        if (status < 0) return status;
     }
-    return ZNL_OK;
+    return pair[0].chunk ? decode_alone(kernels, pair[0], scratch) : ZNL_OK;
 }

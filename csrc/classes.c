@@ -149,10 +149,10 @@ void znl_choose_classes(const uint16_t *symbols, size_t value_count, unsigned sy
         for (unsigned c = 0; c < candidates; c++)
             scratch->cost[u][c] = unit_cost(&shapes[pool[c].shape], pool[c].base, &unit);
     }
-    unsigned taken[ZNL_MAX_TABLES];
+    unsigned taken[ZNL_MAX_STATIC_TABLES];
     choice->table_count = 0;
     choice->cost = UINT64_MAX;
-    while (choice->table_count < ZNL_MAX_TABLES && choice->table_count < candidates) {
+    while (choice->table_count < ZNL_MAX_STATIC_TABLES && choice->table_count < candidates) {
         unsigned best = 0;
         uint64_t best_total = UINT64_MAX;
         for (unsigned c = 0; c < candidates; c++) {

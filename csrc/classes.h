@@ -8,13 +8,13 @@
 
 #include "table.h"
 
-#define ZNL_CHOOSE_MAX_UNITS 1024u
+#define ZNL_CHOOSE_MAX_UNITS ZNL_MAX_UNITS
 #define ZNL_CHOOSE_CANDIDATES 24u
 
 typedef struct {
     unsigned table_count;
-    uint16_t references[ZNL_MAX_TABLES]; /* universal: shape << 12 | base */
-    uint64_t cost;                       /* code lengths, references and class map, in 1/256 bit */
+    uint16_t references[ZNL_MAX_STATIC_TABLES]; /* universal: shape << 12 | base */
+    uint64_t cost; /* code lengths, references and class map, in 1/256 bit */
 } znl_class_choice;
 
 typedef struct {

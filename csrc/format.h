@@ -36,15 +36,34 @@ static inline int znl_is_left(const znl_chunk *chunk)
     return chunk->distance != 0 || chunk->method == ZNL_METHOD_ZSTD;
 }
 
+/* Whether a chunk's method, `table_count` and `unit_shift` go together (docs/format.md, section 4). */
+static inline int znl_chunk_has_tables(const znl_chunk *chunk)
+{
+    const unsigned count = chunk->table_count, shift = chunk->unit_shift;
+    switch (chunk->method) {
+    case ZNL_METHOD_RAW:
+    case ZNL_METHOD_CONSTANT:
+    case ZNL_METHOD_ZSTD: return count == 0 && shift == 0;
+    case ZNL_METHOD_STATIC:
+        if (count < 1 || count > ZNL_MAX_STATIC_TABLES) return 0;
+        return count == 1 ? shift == 0
+                          : shift == ZNL_UNIT_SHIFT_SMALL || shift == ZNL_UNIT_SHIFT_LARGE;
+    case ZNL_METHOD_ARRANGED: return count >= 1 && count <= ZNL_MAX_TABLES && shift == 0;
+    default: return 0;
+    }
+}
+
 static inline unsigned znl_lane_count(size_t value_count)
 {
     return value_count >= ZNL_WIDE_LANES_MIN_VALUES ? ZNL_WIDE_LANES : ZNL_NARROW_LANES;
 }
 
-/* Bits of one unit's class for `table_count` tables (1 to 8). */
+/* Bits of a class for `table_count` tables (1 to ZNL_MAX_TABLES): those of the highest class. */
 static inline unsigned znl_class_bits(unsigned table_count)
 {
-    return table_count <= 1 ? 0 : table_count <= 2 ? 1 : table_count <= 4 ? 2 : 3;
+    unsigned bits = 0;
+    while (table_count > 1u << bits) bits++;
+    return bits;
 }
 
 static inline size_t znl_unit_count(size_t coded_count, unsigned unit_shift)

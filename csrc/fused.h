@@ -13,8 +13,8 @@
 /* One chunk of a pair, from its next superblock on. */
 typedef struct {
     znl_decode_lanes *lanes; /* in and out: 64 lanes; words are untrusted */
-    const znl_decode_model *model;
-    const uint8_t *planes; /* the byte planes, which lie plane_nbytes apart */
+    znl_block_models models; /* with classes in both streams of a pair, or in none */
+    const uint8_t *planes;   /* the byte planes, which lie plane_nbytes apart */
     size_t plane_nbytes;
     const uint8_t *bit_plane;
     uint8_t *out;

@@ -37,11 +37,12 @@ int znl_decode_pair_avx2(const znl_layout *layout, const znl_decode_stream strea
     uint16_t symbols[2][VALUES];
     uint16_t *const both[2] = {symbols[0], symbols[1]};
     znl_decode_lanes *const lanes[2] = {streams[0].lanes, streams[1].lanes};
-    const znl_decode_model *const models[2] = {streams[0].model, streams[1].model};
+    znl_block_models models[2] = {streams[0].models, streams[1].models};
     for (size_t first = 0; first < superblock_count * VALUES; first += VALUES) {
         prefetch_ahead(layout, &streams[0], first);
         prefetch_ahead(layout, &streams[1], first);
         int status = znl_rans_decode_pair_avx2(lanes, models, both, ZNL_SUPERBLOCK_BLOCKS);
+        for (int i = 0; i < 2 && models[i].classes; i++) models[i].classes += ZNL_SUPERBLOCK_BLOCKS;
         for (int i = 0; i < 2 && status == ZNL_OK; i++)
             status = znl_merge_avx2(layout, symbols[i], streams[i].planes + first,
                                     streams[i].plane_nbytes, ZNL_SUPERBLOCK_BLOCKS,

@@ -33,8 +33,10 @@ INLINE void prefetch_block(const znl_layout *layout, const uint8_t *words, const
 }
 
 INLINE int decode_pair(const znl_layout *layout, const znl_decode_stream streams[2],
-                       size_t superblock_count)
+                       size_t superblock_count, int has_classes)
 {
+    const znl_decode_model *models[2] = {streams[0].models.of_class[0],
+                                         streams[1].models.of_class[0]};
     half lower[2], upper[2];
     const uint8_t *words[2];
     int status = ZNL_OK;
@@ -47,10 +49,12 @@ INLINE int decode_pair(const znl_layout *layout, const znl_decode_stream streams
         const unsigned block = (unsigned)i % ZNL_SUPERBLOCK_BLOCKS;
         const size_t superblock = i / ZNL_SUPERBLOCK_BLOCKS;
         halves symbols[2];
+        for (unsigned c = 0; c < 2 && has_classes; c++)
+            models[c] = streams[c].models.of_class[streams[c].models.classes[i]];
         for (unsigned c = 0; c < 2; c++)
-            symbols[c].lower = decode_step(&lower[c], &words[c], streams[c].model);
+            symbols[c].lower = decode_step(&lower[c], &words[c], models[c]);
         for (unsigned c = 0; c < 2; c++)
-            symbols[c].upper = decode_step(&upper[c], &words[c], streams[c].model);
+            symbols[c].upper = decode_step(&upper[c], &words[c], models[c]);
         for (unsigned c = 0; c < 2; c++) {
             const uint8_t *planes = streams[c].planes + i * BLOCK;
             const uint8_t *bit_plane = streams[c].bit_plane + superblock * BLOCK * layout->low_bits;
@@ -72,7 +76,10 @@ INLINE int decode_pair(const znl_layout *layout, const znl_decode_stream streams
 TARGET int znl_decode_pair_avx512(const znl_layout *layout, const znl_decode_stream streams[2],
                                   size_t superblock_count)
 {
-#define CALL(fixed) return decode_pair(fixed, streams, superblock_count)
+    const int has_classes = streams[0].models.classes != NULL;
+#define CALL(fixed)                                                                                \
+    return has_classes ? decode_pair(fixed, streams, superblock_count, 1)                          \
+                       : decode_pair(fixed, streams, superblock_count, 0)
     ZNL_FOR_EACH_LAYOUT(SPECIALISE)
     return ZNL_E_BAD_CALL;
 #undef CALL

@@ -16,6 +16,8 @@ static void init_scalar(znl_kernels *kernels)
     kernels->rans_decode = znl_rans_decode_scalar;
     kernels->decode_pair = NULL;
     kernels->wants_slots = 1;
+    kernels->arrange_row = NULL;
+    kernels->restore_row = NULL;
     kernels->xxh3_64 = znl_xxh3_64_scalar;
     kernels->xxh3_blocks = znl_xxh3_blocks_scalar;
 }
@@ -55,6 +57,8 @@ static void init_avx512(znl_kernels *kernels)
     kernels->rans_encode_pair = znl_rans_encode_pair_avx512;
     kernels->rans_decode = znl_rans_decode_avx512;
     kernels->decode_pair = znl_decode_pair_avx512;
+    kernels->arrange_row = znl_arrange_row_avx512;
+    kernels->restore_row = znl_restore_row_avx512;
     kernels->xxh3_64 = znl_xxh3_64_avx512;
     kernels->xxh3_blocks = znl_xxh3_blocks_avx512;
 }

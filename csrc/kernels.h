@@ -10,6 +10,7 @@
 #include "checksum.h"
 #include "fused.h"
 #include "layout.h"
+#include "moves.h"
 #include "planes.h"
 #include "rans.h"
 
@@ -22,6 +23,8 @@ struct znl_kernels {
     znl_rans_decode_fn *rans_decode;
     znl_decode_pair_fn *decode_pair; /* NULL where two chunks side by side gain nothing */
     int wants_slots;                 /* rans_decode reads the table of slots */
+    znl_arrange_row_fn *arrange_row; /* NULL: portable loops over lists of columns are as good */
+    znl_restore_row_fn *restore_row;
     znl_xxh3_64_fn *xxh3_64;
     znl_xxh3_blocks_fn *xxh3_blocks; /* the same, for a checksum that is taken piece by piece */
 };

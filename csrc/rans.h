@@ -101,10 +101,17 @@ typedef struct {
 typedef int znl_rans_decode_fn(znl_decode_lanes *lanes, const znl_decode_model *model,
                                uint16_t *symbols, size_t block_count);
 
-/* The same for two chunks at once, whose chains of dependent steps then overlap. */
+/* The models of the blocks to come. */
+typedef struct {
+    const znl_decode_model *const *of_class;
+    const uint8_t *classes; /* of each block; NULL: all are of class 0 */
+} znl_block_models;
+
+/* The same for two chunks at once, whose chains of dependent steps then overlap, and with a table for each
+ * block. Either both chunks have classes or none. */
 typedef int znl_rans_decode_pair_fn(znl_decode_lanes *const lanes[2],
-                                    const znl_decode_model *const models[2],
-                                    uint16_t *const symbols[2], size_t block_count);
+                                    const znl_block_models models[2], uint16_t *const symbols[2],
+                                    size_t block_count);
 
 /* The lanes of a chunk being encoded; words and patches grow downwards. What the caller will read next is
  * fetched from memory on the way, so many lines a block: all at once they would keep the loads of the

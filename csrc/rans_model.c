@@ -8,18 +8,24 @@
 static void build_pieces(const znl_alias *alias, const uint16_t *first, znl_piece_model *pieces)
 {
     uint16_t begins[ZNL_SYMBOL_COUNT];
-    unsigned count = 0;
+    unsigned lent_to[ZNL_SYMBOL_COUNT] = {0}, count = 0;
     memset(pieces->lent_shift, 0, sizeof pieces->lent_shift);
+    for (unsigned b = 0; b < ZNL_SYMBOL_COUNT; b++)
+        lent_to[alias->alias[b]] += alias->threshold[b] != ZNL_BUCKET_SIZE;
     for (unsigned s = 0; s < ZNL_SYMBOL_COUNT; s++) {
+        const unsigned pieces_of_symbol = lent_to[s];
         pieces->threshold[s] = alias->threshold[s];
         pieces->own_shift[s] = (uint16_t)(s * ZNL_BUCKET_SIZE - first[s]);
-        for (unsigned b = 0; b < ZNL_SYMBOL_COUNT; b++) {
-            if (alias->threshold[b] == ZNL_BUCKET_SIZE || alias->alias[b] != s) continue;
-            const int begin = first[s] + alias->threshold[b] + alias->shift[b];
-            begins[count] = (uint16_t)begin;
-            pieces->lent_shift[count++] =
-                (uint16_t)((int)(b * ZNL_BUCKET_SIZE) + alias->threshold[b] - begin);
-        }
+        lent_to[s] = count; /* from here on the number of the symbol's next piece */
+        count += pieces_of_symbol;
+    }
+    for (unsigned b = 0; b < ZNL_SYMBOL_COUNT; b++) {
+        const unsigned s = alias->alias[b];
+        if (alias->threshold[b] == ZNL_BUCKET_SIZE) continue;
+        const int begin = first[s] + alias->threshold[b] + alias->shift[b];
+        begins[lent_to[s]] = (uint16_t)begin;
+        pieces->lent_shift[lent_to[s]++] =
+            (uint16_t)((int)(b * ZNL_BUCKET_SIZE) + alias->threshold[b] - begin);
     }
     for (unsigned i = 0; i < ZNL_SYMBOL_COUNT; i++)
         pieces->last_of[i] = i + 1 < count ? (uint16_t)(begins[i + 1] - 1) : INT16_MAX;

@@ -212,14 +212,34 @@ TARGET int DECODE(znl_decode_lanes *lanes, const znl_decode_model *model, uint16
 
 #ifdef DECODE_PAIR
 
-TARGET ZNL_INLINE void decode_blocks_of_two(znl_decode_lanes *const *lanes,
-                                            const znl_decode_model *const *models,
-                                            uint16_t *const *symbols, size_t block_count,
-                                            int has_high_values)
+TARGET ZNL_INLINE const znl_decode_model *model_of(const znl_block_models *models, size_t block)
 {
-    chunk_state a = begin_blocks(lanes[0], models[0], symbols[0]);
-    chunk_state b = begin_blocks(lanes[1], models[1], symbols[1]);
+    return models->of_class[models->classes ? models->classes[block] : 0];
+}
+
+/* Whether one of the blocks has a symbol value above 255. */
+TARGET ZNL_INLINE int any_high_values(const znl_block_models *models, size_t block_count)
+{
+    int found = 0;
+    for (size_t i = 0; i < (models->classes ? block_count : 1); i++)
+        found |= has_high_values(model_of(models, i));
+    return found;
+}
+
+TARGET ZNL_INLINE void decode_blocks_of_two(znl_decode_lanes *const *lanes,
+                                            const znl_block_models *models,
+                                            uint16_t *const *symbols, size_t block_count,
+                                            int has_classes, int has_high_values)
+{
+    chunk_state a = begin_blocks(lanes[0], model_of(&models[0], 0), symbols[0]);
+    chunk_state b = begin_blocks(lanes[1], model_of(&models[1], 0), symbols[1]);
     for (size_t i = 0; i < block_count; i++) {
+        if (has_classes) {
+            a.model = model_of(&models[0], i);
+            b.model = model_of(&models[1], i);
+            a.turns = load_turns(a.model);
+            b.turns = load_turns(b.model);
+        }
         for (unsigned p = 0; p < PAIR_COUNT; p++) decode_two_steps(&a, p, &b, p, has_high_values);
         a.symbols += ZNL_BLOCK_VALUES;
         b.symbols += ZNL_BLOCK_VALUES;
@@ -228,28 +248,45 @@ TARGET ZNL_INLINE void decode_blocks_of_two(znl_decode_lanes *const *lanes,
     end_blocks(&b, lanes[1]);
 }
 
-TARGET int DECODE_PAIR(znl_decode_lanes *const lanes[2], const znl_decode_model *const models[2],
+/* The blocks from `done` on, one at a time. */
+TARGET ZNL_INLINE int decode_rest(znl_decode_lanes *lanes, const znl_block_models *models,
+                                  uint16_t *symbols, size_t done, size_t block_count)
+{
+    int status = ZNL_OK;
+    for (size_t i = done; i < block_count && status == ZNL_OK; i++)
+        status = DECODE(lanes, model_of(models, i), symbols + i * ZNL_BLOCK_VALUES, 1);
+    return status;
+}
+
+TARGET int DECODE_PAIR(znl_decode_lanes *const lanes[2], const znl_block_models models[2],
                        uint16_t *const symbols[2], size_t block_count)
 {
-    uint16_t *out[2] = {symbols[0], symbols[1]};
-    const int has_high = has_high_values(models[0]) || has_high_values(models[1]);
-    while (block_count > 0 && lanes[0]->lane_count == ZNL_WIDE_LANES &&
+    const int has_high =
+        any_high_values(&models[0], block_count) || any_high_values(&models[1], block_count);
+    size_t done = 0;
+    while (done < block_count && lanes[0]->lane_count == ZNL_WIDE_LANES &&
            lanes[1]->lane_count == ZNL_WIDE_LANES) {
-        size_t safe = znl_safe_blocks(lanes[0], block_count, sizeof(V));
+        uint16_t *const out[2] = {symbols[0] + done * ZNL_BLOCK_VALUES,
+                                  symbols[1] + done * ZNL_BLOCK_VALUES};
+        znl_block_models left[2] = {models[0], models[1]};
+        const int has_classes = left[0].classes != NULL;
+        for (int c = 0; c < 2 && has_classes; c++) left[c].classes += done;
+        size_t safe = znl_safe_blocks(lanes[0], block_count - done, sizeof(V));
         safe = znl_safe_blocks(lanes[1], safe, sizeof(V));
         if (safe == 0) break;
         if (has_high)
-            decode_blocks_of_two(lanes, models, out, safe, 1);
+            has_classes ? decode_blocks_of_two(lanes, left, out, safe, 1, 1)
+                        : decode_blocks_of_two(lanes, left, out, safe, 0, 1);
         else
-            decode_blocks_of_two(lanes, models, out, safe, 0);
-        for (int c = 0; c < 2; c++) {
+            has_classes ? decode_blocks_of_two(lanes, left, out, safe, 1, 0)
+                        : decode_blocks_of_two(lanes, left, out, safe, 0, 0);
+        for (int c = 0; c < 2; c++)
             if (lanes[c]->words > lanes[c]->words_end) return ZNL_E_BAD_STATE;
-            out[c] += safe * ZNL_BLOCK_VALUES;
-        }
-        block_count -= safe;
+        done += safe;
     }
-    const int status = DECODE(lanes[0], models[0], out[0], block_count);
-    return status == ZNL_OK ? DECODE(lanes[1], models[1], out[1], block_count) : status;
+    const int status = decode_rest(lanes[0], &models[0], symbols[0], done, block_count);
+    if (status != ZNL_OK) return status;
+    return decode_rest(lanes[1], &models[1], symbols[1], done, block_count);
 }
 
 #endif

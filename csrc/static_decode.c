@@ -1,69 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the body of a static chunk: every size is checked before the section it names is touched. */
+/* Decodes static and arranged chunks. */
 #include "static_body.h"
 
 #include <string.h>
 
 #include "bytes.h"
 #include "errors.h"
+#include "static_sections.h"
 #include "target.h"
 
-typedef struct {
-    const uint8_t *map, *states, *patches, *words, *raw, *tail;
-    size_t word_count, patch_count;
-} sections;
-
-static int find_sections(const znl_static_shape *shape, const uint8_t *in, size_t in_nbytes,
-                         sections *found)
-{
-    const size_t fixed = shape->counts_nbytes + shape->map_nbytes + 4 * shape->lane_count +
-                         (shape->raw_nbytes - shape->state_nbytes) + shape->tail_nbytes;
-    if (in_nbytes < fixed) return ZNL_E_TRUNCATED;
-    const int wide = shape->counts_nbytes == 8;
-    found->word_count = wide ? load_u32le(in) : load_u16le(in);
-    found->patch_count = wide ? load_u32le(in + 4) : load_u16le(in + 2);
-    if (found->word_count > shape->coded_count || found->patch_count > shape->coded_count)
-        return ZNL_E_BAD_VALUE;
-    const size_t gap = found->word_count % 2 ? 2 : 0;
-    if (in_nbytes - fixed != 4 * found->patch_count + gap + 2 * found->word_count)
-        return ZNL_E_BAD_SIZE;
-    found->map = in + shape->counts_nbytes;
-    found->states = found->map + shape->map_nbytes;
-    found->patches = found->states + 4 * shape->lane_count;
-    found->words = found->patches + 4 * found->patch_count + gap;
-    found->raw = found->words + 2 * found->word_count;
-    found->tail = found->raw + (shape->raw_nbytes - shape->state_nbytes);
-    if (gap && load_u16le(found->words - gap)) return ZNL_E_BAD_PADDING;
-    return ZNL_OK;
-}
-
-static int read_class_map(const uint8_t *in, size_t in_nbytes, size_t unit_count,
-                          unsigned table_count, uint8_t *classes)
-{
-    const unsigned bits = znl_class_bits(table_count);
-    for (size_t u = 0; u < unit_count; u++) {
-        unsigned class = 0;
-        for (unsigned i = 0; i < bits; i++) {
-            const size_t bit = u * bits + i;
-            class |= (unsigned)(in[bit >> 3] >> (bit & 7) & 1) << i;
-        }
-        if (class >= table_count) return ZNL_E_BAD_VALUE;
-        classes[u] = (uint8_t) class;
-    }
-    for (size_t bit = unit_count * bits; bit < 8 * in_nbytes; bit++)
-        if (in[bit >> 3] >> (bit & 7) & 1) return ZNL_E_BAD_PADDING;
-    return ZNL_OK;
-}
-
-/* A static chunk on its way: what is left to decode. */
+/* A chunk on its way: what is left to decode. */
 typedef struct {
     const znl_chunk *chunk;
     const znl_layout *layout;
     znl_static_shape shape;
-    sections found;
+    znl_sections found;
     znl_decode_lanes lanes;
     const znl_decode_model *models[ZNL_MAX_TABLES];
     znl_static_decode_chunk_scratch *scratch;
+    const znl_arrangement *arrangement; /* NULL: values come in source order */
+    const znl_reduction *reduction;     /* NULL: every bit is stored */
+    const uint8_t *bit_plane;
+    uint8_t *out; /* the chunk's place, or where its values wait to be restored */
     size_t block; /* the next one */
     size_t
         streamed_blocks; /* blocks whose low bits are in the wire whole; the states hold the rest */
@@ -72,62 +30,98 @@ typedef struct {
     znl_xxh3_state sum;
 } static_decoder;
 
-static const znl_decode_model *find_model(const znl_kernels *kernels, const znl_freq_table *table,
-                                          unsigned symbol_bits, znl_model_cache *cache)
-{
-    for (size_t i = cache->count; i-- > 0;)
-        if (cache->symbol_bits[i] == symbol_bits &&
-            memcmp(&cache->tables[i], table, sizeof *table) == 0)
-            return &cache->models[i];
-    const size_t i = cache->count++;
-    cache->symbol_bits[i] = symbol_bits;
-    cache->tables[i] = *table;
-    znl_decode_model_build(table, symbol_bits, kernels->wants_slots, &cache->models[i]);
-    return &cache->models[i];
-}
-
 static void begin_lanes(static_decoder *it)
 {
     it->lanes.lane_count = it->shape.lane_count;
     for (unsigned lane = 0; lane < it->shape.lane_count; lane++)
         it->lanes.states[lane] = load_u32le(it->found.states + 4 * lane);
     it->lanes.words = it->found.words;
-    it->lanes.words_end = it->found.raw;
+    it->lanes.words_end = it->found.words + 2 * it->found.word_count;
     it->lanes.readable_end = it->chunk->body + it->chunk->body_nbytes;
 }
 
-static int begin(const znl_layout *layout, const znl_freq_table *tables, const znl_kernels *kernels,
-                 const znl_chunk *chunk, znl_model_cache *cache,
-                 znl_static_decode_chunk_scratch *scratch, static_decoder *it)
+/* Find the sections of a static chunk, and the class of each block. */
+static int begin_static(static_decoder *it)
 {
-    const size_t value_count = chunk->source_nbytes / layout->width;
+    const znl_chunk *chunk = it->chunk;
+    const int status = znl_find_sections(&it->shape, chunk->body, chunk->body_nbytes, &it->found);
+    if (status != ZNL_OK) return status;
+    if (chunk->table_count > 1)
+        return znl_read_class_map(&it->shape, it->found.map, chunk->table_count, chunk->unit_shift,
+                                  it->scratch->classes);
+    memset(it->scratch->classes, 0, it->shape.block_count);
+    return ZNL_OK;
+}
+
+/* Make the byte planes of a reduced chunk whole. The chunk's place and the room for values in arranged order are
+ * of the same size, and values come into only one of them: the planes get the other. */
+static void expand_planes(static_decoder *it, znl_arranged_decode_scratch *arranged)
+{
+    uint8_t *planes = it->arrangement ? it->chunk->source : arranged->values;
+    it->bit_plane =
+        znl_expand_planes(it->layout, it->reduction, it->shape.coded_count, it->found.raw, planes);
+    it->found.raw = planes;
+}
+
+/* The same of an arranged one; where its values must move, they are decoded into scratch. */
+static int begin_arranged(static_decoder *it, znl_arranged_decode_scratch *arranged)
+{
+    const znl_chunk *chunk = it->chunk;
+    const size_t counts_nbytes = it->shape.counts_nbytes;
+    if (chunk->body_nbytes < counts_nbytes) return ZNL_E_TRUNCATED;
+    const int64_t nbytes = znl_arrangement_read(
+        chunk->body + counts_nbytes, chunk->body_nbytes - counts_nbytes,
+        chunk->source_nbytes / it->layout->width, chunk->table_count, &arranged->arrangement);
+    if (nbytes < 0) return (int)nbytes;
+    it->shape.map_nbytes = (size_t)nbytes;
+    znl_arrangement_block_classes(&arranged->arrangement, chunk->table_count, it->shape.block_count,
+                                  it->scratch->classes);
+    if (!znl_arrangement_is_source_order(&arranged->arrangement)) {
+        it->arrangement = &arranged->arrangement;
+        it->out = arranged->values;
+    }
+    const znl_reduction *reduction = &arranged->arrangement.reduction;
+    if (!znl_reduction_is_allowed(it->layout, reduction)) return ZNL_E_BAD_VALUE;
+    if (reduction->shift) it->reduction = reduction;
+    it->shape.raw_nbytes -= znl_reduction_saved_nbytes(reduction, it->shape.coded_count);
+    const int status = znl_find_sections(&it->shape, chunk->body, chunk->body_nbytes, &it->found);
+    if (status == ZNL_OK && it->reduction) expand_planes(it, arranged);
+    return status;
+}
+
+/* How many blocks have all their low bits in the wire. */
+static size_t streamed_blocks_of(const znl_static_shape *shape, unsigned low_bits)
+{
+    if (shape->state_nbytes == 0) return shape->block_count;
+    const size_t stored = znl_bit_plane_nbytes(shape->block_count, low_bits) - shape->state_nbytes;
+    return stored / (ZNL_BLOCK_VALUES * low_bits) * ZNL_SUPERBLOCK_BLOCKS;
+}
+
+/* Begin chunk number `number` of a call. */
+static int begin(const znl_kernels *kernels, const znl_layout *layout, const znl_table *wire,
+                 const znl_chunk *chunk, unsigned number, znl_static_decode_scratch *scratch,
+                 static_decoder *it)
+{
+    const int is_arranged = chunk->method == ZNL_METHOD_ARRANGED;
     it->chunk = chunk;
     it->layout = layout;
-    it->scratch = scratch;
-    it->shape = znl_static_shape_of(layout, value_count, chunk->table_count, chunk->unit_shift);
+    it->scratch = &scratch->chunks[number];
+    it->shape = znl_static_shape_of(layout, chunk->source_nbytes / layout->width,
+                                    is_arranged ? 1 : chunk->table_count, chunk->unit_shift);
+    it->arrangement = NULL;
+    it->reduction = NULL;
+    it->bit_plane = NULL;
+    it->out = chunk->source;
     it->block = it->patch = it->patch_position = 0;
     znl_xxh3_begin(&it->sum);
-    const znl_static_shape *shape = &it->shape;
-    int status = find_sections(shape, chunk->body, chunk->body_nbytes, &it->found);
+    int status = znl_model_cache_find(kernels, chunk, layout->symbol_bits, wire, &scratch->cache,
+                                      it->models);
+    if (status == ZNL_OK)
+        status = is_arranged ? begin_arranged(it, &scratch->arranged[number]) : begin_static(it);
     if (status != ZNL_OK) return status;
-    if (chunk->table_count > 1) {
-        status = read_class_map(it->found.map, shape->map_nbytes,
-                                znl_unit_count(shape->coded_count, chunk->unit_shift),
-                                chunk->table_count, scratch->classes);
-        if (status != ZNL_OK) return status;
-    }
-    for (unsigned t = 0; t < chunk->table_count; t++) {
-        if (tables[t].base >> layout->symbol_bits) return ZNL_E_BAD_TABLE;
-        it->models[t] = find_model(kernels, &tables[t], layout->symbol_bits, cache);
-    }
     begin_lanes(it);
-    it->streamed_blocks = shape->block_count;
-    if (shape->state_nbytes) {
-        const size_t stored =
-            znl_bit_plane_nbytes(shape->block_count, layout->low_bits) - shape->state_nbytes;
-        it->streamed_blocks =
-            stored / (ZNL_BLOCK_VALUES * layout->low_bits) * ZNL_SUPERBLOCK_BLOCKS;
-    }
+    if (!it->bit_plane) it->bit_plane = it->found.raw + layout->byte_planes * it->shape.coded_count;
+    it->streamed_blocks = streamed_blocks_of(&it->shape, layout->low_bits);
     return ZNL_OK;
 }
 
@@ -150,40 +144,33 @@ static int next_patch(static_decoder *it, size_t end, size_t *position, unsigned
 /* Patch the next block_count blocks, whose values are merged, and step over them. */
 static int finish_blocks(const znl_kernels *kernels, static_decoder *it, size_t block_count)
 {
-    const size_t width = it->layout->width;
+    const size_t width = it->layout->width, first = it->block * ZNL_BLOCK_VALUES;
     size_t position;
     unsigned symbol_value;
     int status;
     it->block += block_count;
     while ((status = next_patch(it, it->block * ZNL_BLOCK_VALUES, &position, &symbol_value)) > 0)
-        znl_patch_value(it->layout, symbol_value, it->chunk->source + position * width);
-    znl_xxh3_grow(&it->sum, it->chunk->source, it->block * ZNL_BLOCK_VALUES * width,
-                  it->chunk->source_nbytes, kernels->xxh3_blocks);
+        znl_patch_value(it->layout, symbol_value, it->out + position * width);
+    if (it->reduction && it->reduction->one_sign)
+        znl_restore_signs(it->reduction, width, first / ZNL_SUPERBLOCK_VALUES,
+                          it->out + first * width, block_count * ZNL_BLOCK_VALUES);
+    if (!it->arrangement)
+        znl_xxh3_grow(&it->sum, it->out, it->block * ZNL_BLOCK_VALUES * width,
+                      it->chunk->source_nbytes, kernels->xxh3_blocks);
     return status;
 }
 
-static const znl_decode_model *model_at(const static_decoder *it, size_t block)
-{
-    if (it->chunk->table_count == 1) return it->models[0];
-    const size_t unit = block * ZNL_BLOCK_VALUES >> it->chunk->unit_shift;
-    return it->models[it->scratch->classes[unit]];
-}
-
-static int has_small_units(const static_decoder *it)
-{
-    return it->chunk->table_count > 1 && it->chunk->unit_shift == ZNL_UNIT_SHIFT_SMALL;
-}
-
-/* Decode the symbols of block_count blocks with one table, or with small units. */
+/* Decode the symbols of block_count blocks, those of one class in one go. */
 static int decode_symbols(const znl_kernels *kernels, static_decoder *it, size_t block_count,
                           uint16_t *symbols)
 {
-    if (!has_small_units(it))
-        return kernels->rans_decode(&it->lanes, model_at(it, it->block), symbols, block_count);
+    const uint8_t *classes = it->scratch->classes + it->block;
     int status = ZNL_OK;
-    for (size_t b = 0; b < block_count && status == ZNL_OK; b++)
-        status = kernels->rans_decode(&it->lanes, model_at(it, it->block + b),
-                                      symbols + b * ZNL_BLOCK_VALUES, 1);
+    for (size_t b = 0, end; b < block_count && status == ZNL_OK; b = end) {
+        for (end = b + 1; end < block_count && classes[end] == classes[b];) end++;
+        status = kernels->rans_decode(&it->lanes, it->models[classes[b]],
+                                      symbols + b * ZNL_BLOCK_VALUES, end - b);
+    }
     return status;
 }
 
@@ -194,13 +181,13 @@ static int merge_blocks(const znl_kernels *kernels, static_decoder *it, size_t b
     const size_t first = it->block * ZNL_BLOCK_VALUES;
     const int status =
         kernels->merge(it->layout, symbols, it->found.raw + first, it->shape.coded_count,
-                       block_count, bit_plane, it->chunk->source + first * it->layout->width);
+                       block_count, bit_plane, it->out + first * it->layout->width);
     return status == ZNL_OK ? finish_blocks(kernels, it, block_count) : status;
 }
 
 static const uint8_t *bit_plane_of(const static_decoder *it)
 {
-    return it->found.raw + it->layout->byte_planes * it->shape.coded_count;
+    return it->bit_plane;
 }
 
 /* The bit plane of the superblock that begins with the next block. */
@@ -220,7 +207,7 @@ static void prefetch_ahead(const static_decoder *it, size_t block_count)
     const size_t value = it->block * ZNL_BLOCK_VALUES + VALUES_AHEAD;
     const uintptr_t words = (uintptr_t)it->lanes.words + WORDS_AHEAD;
     const uintptr_t plane = (uintptr_t)bit_plane_of(it) + value * low_bits / 8;
-    const uintptr_t out = (uintptr_t)it->chunk->source + value * width;
+    const uintptr_t out = (uintptr_t)it->out + value * width;
     for (size_t at = 0; at < block_values * low_bits / 8; at += LINE) {
         ZNL_PREFETCH_READ(words + at);
         ZNL_PREFETCH_READ(plane + at);
@@ -231,12 +218,10 @@ static void prefetch_ahead(const static_decoder *it, size_t block_count)
     for (size_t at = 0; at < block_values * width; at += LINE) ZNL_PREFETCH_WRITE(out + at);
 }
 
-/* How many blocks the next run has, of superblock_count superblocks at most: all with one table, or with
- * small units. */
+/* How many blocks the next run has, of superblock_count superblocks at most. */
 static size_t run_length(const static_decoder *it, size_t superblock_count)
 {
-    const int has_large_units = it->chunk->table_count > 1 && !has_small_units(it);
-    const size_t most = (has_large_units ? 1 : superblock_count) * ZNL_SUPERBLOCK_BLOCKS;
+    const size_t most = superblock_count * ZNL_SUPERBLOCK_BLOCKS;
     const size_t left = it->streamed_blocks - it->block;
     return left < most ? left : most;
 }
@@ -252,14 +237,14 @@ static int stream_alone(const znl_kernels *kernels, static_decoder *it)
     return merge_blocks(kernels, it, count, next_bit_plane(it), symbols);
 }
 
-/* How many superblocks both chunks of a pair can decode before a look at their words or tables. */
+/* How many superblocks both chunks of a pair can decode before a look at their words. */
 static size_t pair_run_length(const static_decoder its[2])
 {
     size_t superblocks = ZNL_PAIR_RUN_SUPERBLOCKS;
     for (int i = 0; i < 2; i++) {
         const size_t blocks = run_length(&its[i], ZNL_PAIR_RUN_SUPERBLOCKS);
         const size_t safe = znl_safe_blocks(&its[i].lanes, blocks, 64) / ZNL_SUPERBLOCK_BLOCKS;
-        if (its[i].lanes.lane_count != ZNL_WIDE_LANES || has_small_units(&its[i])) return 0;
+        if (its[i].lanes.lane_count != ZNL_WIDE_LANES) return 0;
         if (safe < superblocks) superblocks = safe;
     }
     return superblocks;
@@ -268,16 +253,18 @@ static size_t pair_run_length(const static_decoder its[2])
 /* The next runs of two chunks side by side. */
 static int stream_pair(const znl_kernels *kernels, static_decoder its[2], size_t superblock_count)
 {
+    const int has_classes = its[0].chunk->table_count > 1 || its[1].chunk->table_count > 1;
     znl_decode_stream streams[2];
     for (int i = 0; i < 2; i++) {
         static_decoder *it = &its[i];
         const size_t first = it->block * ZNL_BLOCK_VALUES;
         streams[i].lanes = &it->lanes;
-        streams[i].model = model_at(it, it->block);
+        streams[i].models.of_class = it->models;
+        streams[i].models.classes = has_classes ? it->scratch->classes + it->block : NULL;
         streams[i].planes = it->found.raw + first;
         streams[i].plane_nbytes = it->shape.coded_count;
         streams[i].bit_plane = next_bit_plane(it);
-        streams[i].out = it->chunk->source + first * it->layout->width;
+        streams[i].out = it->out + first * it->layout->width;
     }
     int status = kernels->decode_pair(its[0].layout, streams, superblock_count);
     for (int i = 0; i < 2 && status == ZNL_OK; i++)
@@ -301,16 +288,24 @@ static int finish_rest(const znl_kernels *kernels, static_decoder *it, size_t re
     return merge_blocks(kernels, it, rest, scratch->plane_tail, scratch->tail_symbols);
 }
 
+/* All values are there: restore their order, if they have another one, and take their checksum. */
+static uint64_t finish_values(const znl_kernels *kernels, static_decoder *it,
+                              znl_move_scratch *moves)
+{
+    const znl_chunk *chunk = it->chunk;
+    if (!it->arrangement)
+        return znl_xxh3_end(&it->sum, it->out, chunk->source_nbytes, kernels->xxh3_blocks);
+    znl_restore_values(kernels, it->arrangement, it->layout->width, it->out, chunk->source, moves);
+    return kernels->xxh3_64(chunk->source, chunk->source_nbytes);
+}
+
 /* Decode what the states complete, and the tail; check the end. */
-static int finish(const znl_kernels *kernels, static_decoder *it, uint64_t *checksum)
+static int finish(const znl_kernels *kernels, static_decoder *it, znl_move_scratch *moves,
+                  uint64_t *checksum)
 {
     const znl_static_shape *shape = &it->shape;
-    const znl_chunk *chunk = it->chunk;
     const size_t rest = shape->block_count - it->block;
-    int status = ZNL_OK;
-    for (size_t b = 0; b < rest && status == ZNL_OK; b++)
-        status = kernels->rans_decode(&it->lanes, model_at(it, it->block + b),
-                                      it->scratch->tail_symbols + b * ZNL_BLOCK_VALUES, 1);
+    int status = decode_symbols(kernels, it, rest, it->scratch->tail_symbols);
     if (status == ZNL_OK) status = znl_lanes_check_end(&it->lanes);
     if (status != ZNL_OK) return status;
     for (unsigned lane = 0; lane < shape->lane_count; lane++)
@@ -319,23 +314,21 @@ static int finish(const znl_kernels *kernels, static_decoder *it, uint64_t *chec
     if (rest) status = finish_rest(kernels, it, rest);
     if (status != ZNL_OK) return status;
     if (it->patch != it->found.patch_count) return ZNL_E_BAD_PATCH;
-    memcpy(chunk->source + shape->coded_count * it->layout->width, it->found.tail,
-           shape->tail_nbytes);
-    *checksum = znl_xxh3_end(&it->sum, chunk->source, chunk->source_nbytes, kernels->xxh3_blocks);
+    memcpy(it->out + shape->coded_count * it->layout->width, it->found.tail, shape->tail_nbytes);
+    *checksum = finish_values(kernels, it, moves);
     return ZNL_OK;
 }
 
 int znl_static_decode(const znl_kernels *kernels, const znl_layout *layout,
-                      const znl_freq_table (*tables)[ZNL_MAX_TABLES], const znl_chunk *chunks,
-                      unsigned count, uint64_t *checksums, znl_static_decode_scratch *scratch)
+                      const znl_table *const *wire, const znl_chunk *chunks, unsigned count,
+                      uint64_t *checksums, znl_static_decode_scratch *scratch)
 {
     static_decoder its[2];
     size_t wanted = 0, superblocks;
     for (unsigned c = 0; c < count; c++) wanted += chunks[c].table_count;
-    if (scratch->cache.count + wanted > ZNL_CACHED_MODELS) scratch->cache.count = 0;
+    znl_model_cache_reserve(&scratch->cache, wanted);
     for (unsigned c = 0; c < count; c++) {
-        const int status = begin(layout, tables[c], kernels, &chunks[c], &scratch->cache,
-                                 &scratch->chunks[c], &its[c]);
+        const int status = begin(kernels, layout, wire[c], &chunks[c], c, scratch, &its[c]);
         if (status != ZNL_OK) return status;
     }
     while (count == 2 && kernels->decode_pair && (superblocks = pair_run_length(its)) > 0) {
@@ -346,7 +339,7 @@ int znl_static_decode(const znl_kernels *kernels, const znl_layout *layout,
         int status = ZNL_OK;
         while (status == ZNL_OK && its[c].block < its[c].streamed_blocks)
             status = stream_alone(kernels, &its[c]);
-        if (status == ZNL_OK) status = finish(kernels, &its[c], &checksums[c]);
+        if (status == ZNL_OK) status = finish(kernels, &its[c], &scratch->moves, &checksums[c]);
         if (status != ZNL_OK) return status;
     }
     return ZNL_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the body of a static chunk. Words grow downwards to the raw section that stands at the end of the room, and
+/* Writes the body of a static or arranged chunk. Words grow downwards to the raw section that stands at the end of the room, and
  * the sections before them are laid in front when their sizes are known, so nothing large is copied. */
 #include "static_body.h"
 
@@ -33,6 +33,25 @@ void znl_static_split(const znl_kernels *kernels, const znl_layout *layout, cons
     }
 }
 
+/* A chunk that is being encoded, from its end. */
+typedef struct {
+    znl_chunk *chunk;
+    const znl_layout *layout;
+    const uint8_t *source;  /* the chunk's values, in the order in which they are coded */
+    const uint8_t *classes; /* of each unit; NULL: one table */
+    const znl_arrangement *arrangement; /* NULL: a static chunk */
+    uint8_t *planes;                    /* of a run, to be packed; NULL: they are stored whole */
+    znl_static_shape shape;
+    const znl_encode_model *models[ZNL_MAX_TABLES];
+    znl_encode_lanes lanes;
+    uint32_t *patches_end;
+    uint8_t *raw;        /* the raw section, whole */
+    size_t words_room;   /* at first */
+    size_t before_words; /* bytes, without patches and the gap */
+    size_t behind_words;
+    size_t block; /* those before it are left */
+} static_encoder;
+
 static void write_class_map(const uint8_t *classes, size_t unit_count, unsigned table_count,
                             uint8_t *out, size_t out_nbytes)
 {
@@ -45,11 +64,12 @@ static void write_class_map(const uint8_t *classes, size_t unit_count, unsigned 
         }
 }
 
-/* Lay the sections in front of the words: counts, class map, states, patches, gap. */
-static void write_front(const znl_static_shape *shape, const znl_chunk *chunk,
-                        const uint8_t *classes, const znl_encode_lanes *lanes, size_t patch_count,
-                        size_t word_count, uint8_t *out)
+/* Lay the sections in front of the words: counts, class map or arrangement, states, patches, gap. */
+static void write_front(const static_encoder *it, size_t patch_count, size_t word_count,
+                        uint8_t *out)
 {
+    const znl_static_shape *shape = &it->shape;
+    const znl_chunk *chunk = it->chunk;
     if (shape->counts_nbytes == 8) {
         store_u32le(out, (uint32_t)word_count);
         store_u32le(out + 4, (uint32_t)patch_count);
@@ -58,55 +78,70 @@ static void write_front(const znl_static_shape *shape, const znl_chunk *chunk,
         store_u16le(out + 2, (uint16_t)patch_count);
     }
     out += shape->counts_nbytes;
-    if (shape->map_nbytes)
-        write_class_map(classes, znl_unit_count(shape->coded_count, chunk->unit_shift),
+    if (it->arrangement)
+        znl_arrangement_write(it->arrangement, chunk->table_count, out);
+    else if (shape->map_nbytes)
+        write_class_map(it->classes, znl_unit_count(shape->coded_count, chunk->unit_shift),
                         chunk->table_count, out, shape->map_nbytes);
     out += shape->map_nbytes;
     for (unsigned lane = 0; lane < shape->lane_count; lane++, out += 4)
-        store_u32le(out, lanes->states[lane]);
-    for (size_t p = 0; p < patch_count; p++, out += 4) store_u32le(out, lanes->patches[p]);
+        store_u32le(out, it->lanes.states[lane]);
+    for (size_t p = 0; p < patch_count; p++, out += 4) store_u32le(out, it->lanes.patches[p]);
     if (word_count % 2) store_u16le(out, 0);
 }
 
-/* A chunk that is being encoded, from its end. */
-typedef struct {
-    znl_chunk *chunk;
-    const znl_layout *layout;
-    znl_static_shape shape;
-    const znl_encode_model *models[ZNL_MAX_TABLES];
-    znl_encode_lanes lanes;
-    uint32_t *patches_end;
-    uint8_t *raw;        /* the raw section, whole */
-    size_t words_room;   /* at first */
-    size_t before_words; /* bytes, without patches and the gap */
-    size_t behind_words;
-    size_t block; /* those before it are left */
-} static_encoder;
+static int is_entry(const znl_encode_cache *cache, size_t i, const znl_freq_table *table,
+                    unsigned symbol_bits)
+{
+    return cache->symbol_bits[i] == symbol_bits &&
+           memcmp(&cache->tables[i], table, sizeof *table) == 0;
+}
 
 static const znl_encode_model *find_model(const znl_freq_table *table, unsigned symbol_bits,
                                           znl_encode_cache *cache)
 {
-    for (size_t i = cache->count; i-- > 0;)
-        if (cache->symbol_bits[i] == symbol_bits &&
-            memcmp(&cache->tables[i], table, sizeof *table) == 0)
-            return &cache->models[i];
-    const size_t i = cache->count++;
-    cache->symbol_bits[i] = symbol_bits;
-    cache->tables[i] = *table;
-    znl_encode_model_build(table, symbol_bits, &cache->models[i]);
+    size_t i = cache->next;
+    if (i >= cache->count || !is_entry(cache, i, table, symbol_bits))
+        for (i = 0; i < cache->count; i++)
+            if (is_entry(cache, i, table, symbol_bits)) break;
+    if (i == cache->count) {
+        cache->symbol_bits[i] = symbol_bits;
+        cache->tables[i] = *table;
+        znl_encode_model_build(table, symbol_bits, &cache->models[i]);
+        cache->count++;
+    }
+    cache->next = i + 1;
     return &cache->models[i];
 }
 
-/* All but the states, which need the end of the raw section. */
-static int begin(const znl_layout *layout, const znl_freq_table *tables, znl_chunk *chunk,
-                 znl_encode_cache *cache, znl_encode_chunk_scratch *scratch, static_encoder *it)
+/* Make room for the models of `wanted` tables: those found from now on stay. */
+static void reserve_models(znl_encode_cache *cache, size_t wanted)
 {
-    const size_t patches_room = sizeof scratch->patches / sizeof *scratch->patches;
+    if (cache->count == 0 || cache->count + wanted > ZNL_CACHED_MODELS)
+        cache->count = cache->next = 0;
+}
+
+/* What is to be encoded: a static chunk. */
+static void describe(const znl_layout *layout, znl_chunk *chunk, const uint8_t *classes,
+                     static_encoder *it)
+{
     it->chunk = chunk;
     it->layout = layout;
+    it->source = chunk->source;
+    it->classes = classes;
+    it->arrangement = NULL;
+    it->planes = NULL;
     it->shape = znl_static_shape_of(layout, chunk->source_nbytes / layout->width,
-                                    chunk->table_count, chunk->unit_shift);
+                                    classes ? chunk->table_count : 1, chunk->unit_shift);
+}
+
+/* All but the states, which need the end of the raw section. */
+static int begin(const znl_freq_table *tables, znl_encode_cache *cache,
+                 znl_encode_chunk_scratch *scratch, static_encoder *it)
+{
+    const size_t patches_room = sizeof scratch->patches / sizeof *scratch->patches;
     const znl_static_shape *shape = &it->shape;
+    znl_chunk *chunk = it->chunk;
     it->block = shape->block_count;
     it->raw = chunk->body + raw_offset(chunk, shape);
     it->behind_words = shape->raw_nbytes - shape->state_nbytes + shape->tail_nbytes;
@@ -120,13 +155,13 @@ static int begin(const znl_layout *layout, const znl_freq_table *tables, znl_chu
     /* Behind the window lies what is read next, at the end of a batch as well when it is all in memory. */
     it->lanes.ahead =
         (uintptr_t)chunk->source + ZNL_WINDOW_CHUNKS * (uintptr_t)chunk->source_nbytes;
-    it->lanes.ahead_nbytes = ZNL_BLOCK_VALUES * layout->width;
+    it->lanes.ahead_nbytes = ZNL_BLOCK_VALUES * it->layout->width;
     it->lanes.words = it->raw;
     it->lanes.words_room = it->words_room;
     it->lanes.patches_room = patches_room;
     it->lanes.patches = it->patches_end = scratch->patches + patches_room;
-    for (unsigned t = 0; t < chunk->table_count; t++)
-        it->models[t] = find_model(&tables[t], layout->symbol_bits, cache);
+    for (unsigned t = 0; t < (it->classes ? chunk->table_count : 1u); t++)
+        it->models[t] = find_model(&tables[t], it->layout->symbol_bits, cache);
     return ZNL_OK;
 }
 
@@ -141,7 +176,7 @@ static void begin_lanes(static_encoder *it)
 }
 
 /* Put the body together. */
-static int finish(static_encoder *it, const uint8_t *classes)
+static int finish(static_encoder *it)
 {
     const znl_static_shape *shape = &it->shape;
     znl_chunk *chunk = it->chunk;
@@ -151,9 +186,9 @@ static int finish(static_encoder *it, const uint8_t *classes)
     const size_t body_nbytes = front + 2 * word_count + it->behind_words;
     if (body_nbytes >= chunk->source_nbytes) return ZNL_E_NO_ROOM;
     uint8_t *body = it->raw - 2 * word_count - front;
-    write_front(shape, chunk, classes, &it->lanes, patch_count, word_count, body);
+    write_front(it, patch_count, word_count, body);
     memcpy(it->raw + shape->raw_nbytes - shape->state_nbytes,
-           chunk->source + shape->coded_count * it->layout->width, shape->tail_nbytes);
+           it->source + shape->coded_count * it->layout->width, shape->tail_nbytes);
     chunk->body_offset = (uint32_t)(body - chunk->body);
     chunk->body_nbytes = (uint32_t)body_nbytes;
     return ZNL_OK;
@@ -164,21 +199,22 @@ int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout,
                       znl_static_encode_scratch *scratch)
 {
     static_encoder it;
-    if (scratch->cache.count + chunk->table_count > ZNL_MAX_TABLES) scratch->cache.count = 0;
-    int status = begin(layout, tables, chunk, &scratch->cache, &scratch->chunks[0], &it);
+    reserve_models(&scratch->cache, chunk->table_count);
+    describe(layout, chunk, chunk->table_count > 1 ? scratch->classes : NULL, &it);
+    int status = begin(tables, &scratch->cache, &scratch->chunks[0], &it);
     if (status != ZNL_OK) return status;
     begin_lanes(&it);
     const size_t unit_blocks =
         chunk->unit_shift == ZNL_UNIT_SHIFT_SMALL ? 1 : (size_t)ZNL_SUPERBLOCK_BLOCKS;
     while (it.block > 0 && status == ZNL_OK) {
         const size_t unit = (it.block - 1) / unit_blocks, first = unit * unit_blocks;
-        const unsigned class = chunk->table_count > 1 ? scratch->classes[unit] : 0;
+        const unsigned class = it.classes ? it.classes[unit] : 0;
         status = kernels->rans_encode(&it.lanes, it.models[class],
                                       scratch->symbols + first * ZNL_BLOCK_VALUES,
                                       first * ZNL_BLOCK_VALUES, it.block - first);
         it.block = first;
     }
-    return status == ZNL_OK ? finish(&it, scratch->classes) : status;
+    return status == ZNL_OK ? finish(&it) : status;
 }
 
 /* The first block of the last run before `end`. Runs begin at multiples of their length; the first one
@@ -194,10 +230,26 @@ static void split_run(const znl_kernels *kernels, const static_encoder *it, size
 {
     const znl_layout *layout = it->layout;
     const size_t first = first_block * ZNL_BLOCK_VALUES;
-    kernels->split(layout, it->chunk->source + first * layout->width, it->block - first_block,
-                   symbols, layout->byte_planes ? it->raw + first : it->raw, it->shape.coded_count,
+    kernels->split(layout, it->source + first * layout->width, it->block - first_block, symbols,
+                   layout->byte_planes ? it->raw + first : it->raw, it->shape.coded_count,
                    it->raw + layout->byte_planes * it->shape.coded_count +
                        first / 8 * layout->low_bits);
+}
+
+/* The same when the byte planes are not stored whole. */
+static void split_and_pack_run(const znl_kernels *kernels, const static_encoder *it,
+                               size_t first_block, uint16_t *symbols)
+{
+    const znl_layout *layout = it->layout;
+    const znl_reduction *reduction = &it->arrangement->reduction;
+    const size_t first = first_block * ZNL_BLOCK_VALUES, coded_count = it->shape.coded_count;
+    const size_t count = (it->block - first_block) * ZNL_BLOCK_VALUES;
+    uint8_t *bit_plane = it->raw + it->shape.raw_nbytes -
+                         znl_bit_plane_nbytes(it->shape.block_count, layout->low_bits);
+    kernels->split(layout, it->source + first * layout->width, it->block - first_block, symbols,
+                   it->planes, count, bit_plane + first / 8 * layout->low_bits);
+    znl_pack_planes(layout, reduction, coded_count, it->planes, count,
+                    first / ZNL_SUPERBLOCK_VALUES, count, it->raw);
 }
 
 /* Ask for what the runs to come will read and write: they go down, and the hardware alone fetches late. */
@@ -210,7 +262,7 @@ static void prefetch_ahead(const static_encoder *it, size_t first_block)
     const size_t first = first_block * ZNL_BLOCK_VALUES;
     if (first < VALUES_AHEAD) return;
     const size_t ahead = first - VALUES_AHEAD;
-    const uint8_t *in = it->chunk->source + ahead * width;
+    const uint8_t *in = it->source + ahead * width;
     const uint8_t *bit_plane = it->raw + planes * plane_nbytes + ahead / 8 * low_bits;
     const uintptr_t words = (uintptr_t)it->lanes.words - 2 * VALUES_AHEAD;
     for (size_t at = 0; at < count * width; at += LINE) ZNL_PREFETCH_READ(in + at);
@@ -219,6 +271,20 @@ static void prefetch_ahead(const static_encoder *it, size_t first_block)
         for (size_t at = 0; at < count; at += LINE)
             ZNL_PREFETCH_WRITE(it->raw + p * plane_nbytes + ahead + at);
     for (size_t at = 0; at < count; at += LINE) ZNL_PREFETCH_WRITE(words - at);
+}
+
+/* Split the next run, the one before those that were encoded. */
+static void begin_run(const znl_kernels *kernels, static_encoder *it, size_t begin_block,
+                      uint16_t *symbols)
+{
+    if (it->planes) {
+        split_and_pack_run(kernels, it, begin_block, symbols);
+    } else {
+        prefetch_ahead(it, begin_block);
+        split_run(kernels, it, begin_block, symbols);
+    }
+    if (it->block == it->shape.block_count) begin_lanes(it);
+    it->block = begin_block;
 }
 
 int znl_static_split_encode(const znl_kernels *kernels, const znl_layout *layout,
@@ -230,19 +296,15 @@ int znl_static_split_encode(const znl_kernels *kernels, const znl_layout *layout
     uint16_t *const symbols[2] = {scratch->chunks[0].symbols, scratch->chunks[1].symbols};
     const uint16_t *const split[2] = {symbols[0], symbols[1]};
     int status = ZNL_OK;
-    if (scratch->cache.count + count > ZNL_MAX_TABLES) scratch->cache.count = 0;
-    for (unsigned c = 0; c < count && status == ZNL_OK; c++)
-        status =
-            begin(layout, tables[c], &chunks[c], &scratch->cache, &scratch->chunks[c], &its[c]);
+    reserve_models(&scratch->cache, count);
+    for (unsigned c = 0; c < count && status == ZNL_OK; c++) {
+        describe(layout, &chunks[c], NULL, &its[c]);
+        status = begin(tables[c], &scratch->cache, &scratch->chunks[c], &its[c]);
+    }
     while (status == ZNL_OK && its[0].block > 0) {
         const size_t begin_block = run_begin(its[0].block), left = its[0].block - begin_block;
         const size_t first = begin_block * ZNL_BLOCK_VALUES;
-        for (unsigned c = 0; c < count; c++) {
-            prefetch_ahead(&its[c], begin_block);
-            split_run(kernels, &its[c], begin_block, symbols[c]);
-            if (its[c].block == its[c].shape.block_count) begin_lanes(&its[c]);
-            its[c].block = begin_block;
-        }
+        for (unsigned c = 0; c < count; c++) begin_run(kernels, &its[c], begin_block, symbols[c]);
         if (count == 2) {
             const znl_encode_model *const models[2] = {its[0].models[0], its[1].models[0]};
             status = kernels->rans_encode_pair(lanes, models, split, first, left);
@@ -250,6 +312,70 @@ int znl_static_split_encode(const znl_kernels *kernels, const znl_layout *layout
             status = kernels->rans_encode(lanes[0], its[0].models[0], split[0], first, left);
         }
     }
-    for (unsigned c = 0; c < count && status == ZNL_OK; c++) status = finish(&its[c], NULL);
+    for (unsigned c = 0; c < count && status == ZNL_OK; c++) status = finish(&its[c]);
     return status;
+}
+
+/* Encode the `count` blocks that were split last, those of one class in one go. */
+static int encode_run(const znl_kernels *kernels, static_encoder *it, const uint16_t *symbols,
+                      size_t count)
+{
+    const uint8_t *classes = it->classes + it->block;
+    int status = ZNL_OK;
+    for (size_t end = count, first; end > 0 && status == ZNL_OK; end = first) {
+        for (first = end - 1; first > 0 && classes[first - 1] == classes[end - 1];) first--;
+        status = kernels->rans_encode(&it->lanes, it->models[classes[first]],
+                                      symbols + first * ZNL_BLOCK_VALUES,
+                                      (it->block + first) * ZNL_BLOCK_VALUES, end - first);
+    }
+    return status;
+}
+
+/* Bring the values of an arranged chunk into the order and the form in which they are coded. */
+static void prepare_values(const znl_kernels *kernels, static_encoder *it,
+                           znl_arrangement *arrangement, znl_arranged_encode_scratch *arranged)
+{
+    znl_reduction *reduction = &arrangement->reduction;
+    const size_t width = it->layout->width, coded_count = it->shape.coded_count;
+    if (!znl_arrangement_is_source_order(arrangement)) {
+        znl_arrange_values(kernels, arrangement, width, it->source, arranged->values,
+                           &arranged->moves);
+        it->source = arranged->values;
+    }
+    znl_reduction_find(it->layout, it->source, coded_count, reduction);
+    if (reduction->one_sign) {
+        /* The tail is stored as it is. */
+        znl_free_low_bits(reduction, width, it->source, coded_count, arranged->values);
+        if (it->source != arranged->values)
+            memcpy(arranged->values + coded_count * width, it->source + coded_count * width,
+                   it->shape.tail_nbytes);
+        it->source = arranged->values;
+    }
+    if (reduction->shift) it->planes = arranged->planes;
+    it->shape.raw_nbytes -= znl_reduction_saved_nbytes(reduction, coded_count);
+    it->shape.map_nbytes = znl_arrangement_nbytes(arrangement, it->chunk->table_count);
+}
+
+int znl_arranged_encode(const znl_kernels *kernels, const znl_layout *layout,
+                        const znl_freq_table *tables, znl_chunk *chunk,
+                        znl_arrangement *arrangement, znl_static_encode_scratch *scratch,
+                        znl_arranged_encode_scratch *arranged)
+{
+    static_encoder it;
+    uint16_t *symbols = scratch->chunks[0].symbols;
+    reserve_models(&scratch->cache, chunk->table_count);
+    describe(layout, chunk, NULL, &it);
+    it.classes = arranged->classes;
+    it.arrangement = arrangement;
+    prepare_values(kernels, &it, arrangement, arranged);
+    int status = begin(tables, &scratch->cache, &scratch->chunks[0], &it);
+    if (status != ZNL_OK) return status;
+    znl_arrangement_block_classes(arrangement, chunk->table_count, it.shape.block_count,
+                                  arranged->classes);
+    while (status == ZNL_OK && it.block > 0) {
+        const size_t begin_block = run_begin(it.block), left = it.block - begin_block;
+        begin_run(kernels, &it, begin_block, symbols);
+        status = encode_run(kernels, &it, symbols, left);
+    }
+    return status == ZNL_OK ? finish(&it) : status;
 }

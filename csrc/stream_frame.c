@@ -118,7 +118,7 @@ int64_t znl_frame_chunks(znl_stream *stream, const znl_kernels *kernels, const z
     for (; i < chunk_count && stream->chunk_count < ZNL_PAGE_CHUNKS; i++) {
         const znl_chunk *chunk = &chunks[i];
         size_t body_nbytes = 0;
-        if (chunk->table_count > ZNL_MAX_TABLES) return ZNL_E_BAD_CALL;
+        if (!chunk->distance && !znl_chunk_has_tables(chunk)) return ZNL_E_BAD_CALL;
         if (!chunk->distance) body_of(chunk, &body_nbytes);
         if (out_room - done < ZNL_FRAME_NBYTES || out_room - done - ZNL_FRAME_NBYTES < body_nbytes)
             return ZNL_E_NO_ROOM;

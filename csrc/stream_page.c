@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tables kept and the page under construction. */
+#include <stddef.h>
 #include <string.h>
 
 #include "bytes.h"
@@ -15,8 +16,10 @@ _Static_assert(sizeof((znl_stream *)0)->context ==
                "context");
 _Static_assert(sizeof((znl_stream *)0)->table_names == ZNL_PAGE_CHUNKS * ZNL_MAX_TABLES * 8,
                "table_names");
-_Static_assert(sizeof((znl_stream *)0)->kept_names == ZNL_MAX_TABLES_KEPT * 8, "kept_names");
-_Static_assert(sizeof((znl_stream *)0)->source_by_dtype == ZNL_DTYPE_COUNT * 8, "source_by_dtype");
+_Static_assert(sizeof((znl_stream *)0)->kept == ZNL_MAX_TABLES_KEPT * sizeof(znl_table), "kept");
+_Static_assert(sizeof((znl_stream *)0)->source_by_method ==
+                   ZNL_DTYPE_COUNT * (ZNL_METHOD_COUNT + 1) * 8,
+               "source_by_method");
 
 uint64_t znl_record_check(const znl_kernels *kernels, const uint8_t *prefix, const uint8_t *head,
                           size_t head_nbytes)
@@ -27,21 +30,43 @@ uint64_t znl_record_check(const znl_kernels *kernels, const uint8_t *prefix, con
     return kernels->xxh3_64(joined, ZNL_CHECK_OFFSET + head_nbytes);
 }
 
+void znl_stream_begin(znl_stream *stream)
+{
+    memset(stream, 0, offsetof(znl_stream, kept_links));
+}
+
+/* Tables are found by the low bits of their names: from the newest of those bits on, each links to the next
+ * older one. Nothing is taken out: where a head or link is of a table that gave way to another, all older
+ * ones of the same bits have gone as well, so whatever it leads to is compared in vain, and the walk ends
+ * because it only ever leads to older tables. */
+static uint16_t *kept_head(znl_stream *stream, uint64_t name)
+{
+    return &stream->kept_heads[name % ZNL_MAX_TABLES_KEPT];
+}
+
+/* How many tables were kept after the one at `at`. */
+static unsigned age_of(const znl_stream *stream, unsigned at)
+{
+    return (stream->kept_next - 1 - at) % ZNL_MAX_TABLES_KEPT;
+}
+
 const znl_table *znl_stream_find_table(const znl_stream *stream, uint64_t name, unsigned depth)
 {
     const unsigned count = depth < stream->kept_count ? depth : stream->kept_count;
-    unsigned at = stream->kept_next;
-    for (unsigned i = 0; i < count; i++) {
-        at = (at ? at : ZNL_MAX_TABLES_KEPT) - 1;
-        if (stream->kept_names[at] == name) return &stream->kept[at];
+    unsigned at = stream->kept_heads[name % ZNL_MAX_TABLES_KEPT], least = 0;
+    for (unsigned age; (age = age_of(stream, at)) < count && age >= least; least = age + 1) {
+        if (stream->kept[at].name == name) return &stream->kept[at];
+        at = stream->kept_links[at];
     }
     return NULL;
 }
 
 void znl_stream_keep_table(znl_stream *stream, const znl_table *table)
 {
+    uint16_t *head = kept_head(stream, table->name);
     stream->kept[stream->kept_next] = *table;
-    stream->kept_names[stream->kept_next] = table->name;
+    stream->kept_links[stream->kept_next] = *head;
+    *head = (uint16_t)stream->kept_next;
     stream->kept_next = (stream->kept_next + 1) % ZNL_MAX_TABLES_KEPT;
     if (stream->kept_count < ZNL_MAX_TABLES_KEPT) stream->kept_count++;
 }
@@ -52,16 +77,20 @@ void znl_stream_pass_by(znl_stream *stream, size_t record_nbytes)
     stream->records_nbytes += record_nbytes;
 }
 
-/* The item of a table in the page's context, or NULL. */
-static const uint8_t *find_item(const znl_stream *stream, uint64_t name)
+static uint16_t *name_head(znl_stream *stream, uint64_t name)
 {
-    unsigned found = 0;
-    while (found < stream->table_count && stream->table_names[found] != name) found++;
-    if (found == stream->table_count) return NULL;
-    const uint8_t *item = stream->context;
-    for (unsigned t = 0; t < found; t++)
-        item += ZNL_CONTEXT_ITEM_NBYTES + (load_u32le(item) & 0xffffff);
-    return item;
+    return &stream->name_heads[name % (sizeof stream->name_heads / sizeof *stream->name_heads)];
+}
+
+/* The item of a table in the page's context, or NULL. */
+static const uint8_t *find_item(znl_stream *stream, uint64_t name)
+{
+    unsigned at = *name_head(stream, name);
+    for (unsigned end = stream->table_count; at < end; at = stream->name_links[at]) {
+        if (stream->table_names[at] == name) return stream->context + stream->item_offsets[at];
+        end = at; /* links lead to older ones; another one is of an earlier page */
+    }
+    return NULL;
 }
 
 static int same_table(const uint8_t *item, const znl_table *table)
@@ -75,7 +104,11 @@ static void add_item(znl_stream *stream, const znl_table *table)
     uint8_t *item = stream->context + stream->context_nbytes;
     store_u32le(item, TABLE_ITEM | table->nbytes);
     memcpy(item + ZNL_CONTEXT_ITEM_NBYTES, table->bytes, table->nbytes);
+    uint16_t *head = name_head(stream, table->name);
+    stream->item_offsets[stream->table_count] = stream->context_nbytes;
     stream->context_nbytes += ZNL_CONTEXT_ITEM_NBYTES + table->nbytes;
+    stream->name_links[stream->table_count] = *head;
+    *head = (uint16_t)stream->table_count;
     stream->table_names[stream->table_count++] = table->name;
 }
 
@@ -104,17 +137,20 @@ static int enter_tables(znl_stream *stream, const znl_chunk *chunk)
 static void count_bytes(znl_stream *stream, const znl_chunk *chunk, uint64_t stored_nbytes)
 {
     const unsigned dtype = chunk->dtype;
-    if (stream->source_by_dtype[dtype] == 0) stream->dtypes[stream->dtype_count++] = (uint8_t)dtype;
-    stream->source_by_dtype[dtype] += chunk->source_nbytes;
-    stream->stored_by_dtype[dtype] += stored_nbytes;
+    const unsigned method = chunk->distance ? ZNL_METHOD_COUNT : chunk->method;
+    if (!memchr(stream->dtypes, (int)dtype, stream->dtype_count))
+        stream->dtypes[stream->dtype_count++] = (uint8_t)dtype;
+    stream->source_by_method[dtype][method] += chunk->source_nbytes;
+    stream->stored_by_method[dtype][method] += stored_nbytes;
 }
 
 int znl_stream_enter(znl_stream *stream, const znl_chunk *chunk, size_t record_nbytes)
 {
-    if (chunk->dtype >= ZNL_DTYPE_COUNT || stream->chunk_count >= ZNL_PAGE_CHUNKS ||
-        chunk->source_nbytes == 0 || stream->lead_nbytes > UINT32_MAX)
-        return ZNL_E_BAD_CALL;
     const int is_repeat = chunk->distance != 0;
+    if (chunk->dtype >= ZNL_DTYPE_COUNT || stream->chunk_count >= ZNL_PAGE_CHUNKS ||
+        (!is_repeat && chunk->method >= ZNL_METHOD_COUNT) || chunk->source_nbytes == 0 ||
+        stream->lead_nbytes > UINT32_MAX)
+        return ZNL_E_BAD_CALL;
     const int status = is_repeat ? ZNL_OK : enter_tables(stream, chunk);
     if (status != ZNL_OK) return status;
     uint8_t *entry = stream->entries + (size_t)stream->chunk_count * ZNL_ENTRY_NBYTES;

@@ -82,13 +82,8 @@ static int read_chunk(const record *from, znl_chunk *chunk)
     chunk->unit_shift = head[3];
     chunk->source_nbytes = load_u32le(head + 4);
     chunk->checksum = load_u64le(head + 8);
-    if (count > ZNL_MAX_TABLES || from->head_nbytes != ZNL_CHUNK_HEAD_NBYTES + 8 * count) return 0;
-    if (chunk->method > ZNL_METHOD_STATIC) return 0;
-    if ((chunk->method == ZNL_METHOD_STATIC) != (count > 0)) return 0;
-    if (count > 1
-            ? chunk->unit_shift != ZNL_UNIT_SHIFT_SMALL && chunk->unit_shift != ZNL_UNIT_SHIFT_LARGE
-            : chunk->unit_shift != 0)
-        return 0;
+    if (from->head_nbytes != ZNL_CHUNK_HEAD_NBYTES + 8 * count) return 0;
+    if (!znl_chunk_has_tables(chunk)) return 0;
     for (unsigned t = 0; t < count; t++)
         chunk->tables[t] = load_u64le(head + ZNL_CHUNK_HEAD_NBYTES + 8 * t);
     chunk->body = (uint8_t *)from->body; /* the decoder only reads it */

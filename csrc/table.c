@@ -68,26 +68,27 @@ void znl_table_fit(const uint32_t *counts, unsigned symbol_bits, znl_freq_table 
     normalise(window, table->frequency);
 }
 
-/* log2 of 1 to 2^16, 8 bits of fraction: a line between 33 points is less than a tenth of the last bit off.
- * Integers only: what picks tables must come out the same on every machine. */
-static unsigned log2_q8(unsigned x)
+/* A line between 33 points, less than 2^-12 off. Integers only: what picks tables must come out the same on
+ * every machine. */
+uint32_t znl_log2_q16(uint64_t x)
 {
     static const uint32_t points[33] = {
         0,     2909,  5732,  8473,  11136, 13727, 16248, 18704, 21098, 23433, 25711,
         27936, 30109, 32234, 34312, 36346, 38336, 40286, 42196, 44068, 45904, 47705,
         49472, 51207, 52911, 54584, 56229, 57845, 59434, 60997, 62534, 64047, 65536};
     unsigned whole = 0;
-    for (unsigned step = 8; step > 0; step >>= 1)
-        if (x >> (whole + step)) whole += step;
-    const uint32_t fraction = (x << (16 - whole)) & 0xffff; /* of 2^16 */
+    for (unsigned step = 32; step > 0; step >>= 1)
+        if (whole + step < 64 && x >> (whole + step)) whole += step;
+    const uint32_t fraction =
+        (uint32_t)(whole > 16 ? x >> (whole - 16) : x << (16 - whole)) & 0xffff; /* of 2^16 */
     const uint32_t from = points[fraction >> 11], to = points[(fraction >> 11) + 1];
     const uint32_t line = from + (((to - from) * (fraction & 0x7ff)) >> 11);
-    return (whole << 8) + ((line + 128) >> 8);
+    return (whole << 16) + line;
 }
 
 unsigned znl_code_length(unsigned frequency)
 {
-    return (ZNL_TABLE_BITS << 8) - log2_q8(frequency);
+    return (ZNL_TABLE_BITS << 8) - ((znl_log2_q16(frequency) + 128) >> 8);
 }
 
 uint64_t znl_table_cost(const znl_freq_table *table, const uint32_t *counts, unsigned symbol_bits)

@@ -31,6 +31,9 @@ void znl_table_universal(unsigned shape, unsigned base, znl_freq_table *table);
 /* Cost of coding `counts` with a table, in 1/256 bit: code lengths, and 32 bits for every patch. */
 uint64_t znl_table_cost(const znl_freq_table *table, const uint32_t *counts, unsigned symbol_bits);
 
+/* log2 of a number that is not 0, 16 bits of fraction. */
+uint32_t znl_log2_q16(uint64_t x);
+
 /* Code length of a symbol of this frequency (1 to 4095), in 1/256 bit, rounded up. */
 unsigned znl_code_length(unsigned frequency);
 

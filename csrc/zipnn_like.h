@@ -12,8 +12,10 @@
 #define ZNL_MAX_CHUNK_NBYTES 16777216
 #define ZNL_MAX_STATIC_VALUES 262144
 #define ZNL_MIN_STATIC_VALUES 64
-#define ZNL_MAX_TABLES 8
-#define ZNL_MAX_CHUNKS 1024 /* of one call of the encoder, whose 32-bit counts they share */
+#define ZNL_NEW_TABLES 33       /* that the encoder makes for a chunk, at most */
+#define ZNL_MAX_TABLES 32       /* of an arranged chunk */
+#define ZNL_MAX_STATIC_TABLES 8 /* of a static one */
+#define ZNL_MAX_CHUNKS 1024     /* of one call of the encoder, whose 32-bit counts they share */
 #define ZNL_MAX_TABLE_NBYTES 48
 #define ZNL_BODY_SLACK_NBYTES 320
 
@@ -21,12 +23,14 @@
 #define ZNL_PAGE_CHUNKS 512
 #define ZNL_ENTRY_NBYTES 24
 #define ZNL_MAX_TABLES_KEPT 1024
-#define ZNL_FRAME_NBYTES 640 /* of a chunk's records without its body, at most */
+#define ZNL_FRAME_NBYTES 2432 /* of a chunk's records without its body, at most */
 
 #define ZNL_METHOD_RAW 0
 #define ZNL_METHOD_CONSTANT 1
 #define ZNL_METHOD_ZSTD 2
 #define ZNL_METHOD_STATIC 3
+#define ZNL_METHOD_ARRANGED 4
+#define ZNL_METHOD_COUNT 5
 
 #define ZNL_ISA_SCALAR 0
 #define ZNL_ISA_SSE4 1
@@ -46,7 +50,13 @@ typedef struct {
     uint8_t bytes[48];
 } znl_table;
 
-/* One chunk, on both ways. The encoder reads source, source_nbytes, dtype, is_joined and body
+/* Consecutive values of a chunk as the rows of a matrix. */
+typedef struct {
+    uint32_t rows, row_values;
+    int32_t has_columns; /* its columns mean something, too */
+} znl_part;
+
+/* One chunk, on both ways. The encoder reads source, source_nbytes, dtype, is_joined, parts and body
  * (body_room bytes to write to) and fills in the rest but offset and distance; the decoder reads all but is_joined,
  * body_room and body_offset, and writes source_nbytes bytes to source. `tables` holds references (docs/format.md 6.2). */
 typedef struct {
@@ -59,17 +69,19 @@ typedef struct {
     uint32_t body_nbytes;
     uint32_t distance; /* not 0: a repeat of the chunk this many source bytes back */
     uint64_t checksum;
-    uint64_t tables[8];
+    uint64_t tables[32];
     uint8_t dtype;
     uint8_t method;
     uint8_t table_count;
     uint8_t unit_shift;
-    uint8_t is_joined; /* several small tensors lie in it: look for a class per unit */
-    int32_t status;    /* 0, ZNL_STATUS_LEFT, or the error code of this chunk */
+    uint8_t is_joined;     /* several small tensors lie in it: look for a class per unit */
+    const znl_part *parts; /* part_count that make up the chunk, or none: do not arrange it */
+    uint32_t part_count;
+    int32_t status; /* 0, ZNL_STATUS_LEFT, or the error code of this chunk */
 } znl_chunk;
 
 /* What both ends of a stream keep while its records pass: the tables that chunks may refer to, the page
- * under construction, totals. All zero before the first record. */
+ * under construction, totals. Made by znl_stream_begin. */
 typedef struct {
     uint64_t lead_nbytes;    /* of records since the last chunk */
     uint64_t records_nbytes; /* since the last page; this and the next four are of the page */
@@ -80,14 +92,19 @@ typedef struct {
     uint32_t dtype_count;
     uint32_t kept_count;
     uint32_t kept_next; /* where the next table goes: `kept` is a ring */
-    uint64_t source_by_dtype[23];
-    uint64_t stored_by_dtype[23];
-    uint8_t dtypes[23]; /* dtype_count codes in order of first appearance */
-    uint64_t kept_names[1024];
+    /* Of each dtype, by method; repeats come last. */
+    uint64_t source_by_method[23][6];
+    uint64_t stored_by_method[23][6];
+    uint8_t dtypes[23];        /* dtype_count codes in order of first appearance */
+    uint16_t kept_heads[1024]; /* by the low bits of a name: the newest table with those */
+    uint16_t name_heads[4096]; /* the same among the tables of the page */
+    uint16_t kept_links[1024]; /* the next older table of the same low bits */
+    uint16_t name_links[512 * 32];
+    uint32_t item_offsets[512 * 32]; /* of the tables of the page in `context` */
+    uint64_t table_names[512 * 32];
     znl_table kept[1024];
     uint8_t entries[512 * 24];
-    uint64_t table_names[512 * 8];
-    uint8_t context[512 * 8 * 52];
+    uint8_t context[512 * 32 * 52];
 } znl_stream;
 
 /* A chunk that a repeat may refer to; start: source bytes before it in its run. */
@@ -137,12 +154,12 @@ int znl_cpu_has(int isa);
 size_t znl_encode_scratch_nbytes(size_t chunk_count);
 size_t znl_decode_scratch_nbytes(void);
 
-/* Encode `chunk_count` chunks of one dtype that a layout exists for, by the cheapest of raw, constant and static.
+/* Encode `chunk_count` chunks of one dtype that a layout exists for, by the cheapest of raw, constant, static and arranged.
  *
  * kernels      made by znl_kernels_init
  * chunks       in and out; body_room at least source_nbytes + ZNL_BODY_SLACK_NBYTES.
  *              For raw, body_offset and body_nbytes are 0: the source is the body.
- * tables       out, chunk_count entries: every table that a chunk refers to by name is among them,
+ * tables       out, ZNL_NEW_TABLES entries for each chunk: every table that a chunk refers to by name is among them,
  *              and maybe others
  * returns      number of tables, or a negative error code
  * source       docs/format.md section 5
@@ -162,9 +179,9 @@ int64_t znl_place_bodies(znl_chunk *chunks, size_t chunk_count, uint8_t *bodies,
  * tables       table_count tables of all chunks: those of chunk 0 first, one entry for every
  *              reference, in order (the entry of a universal reference is not read; names are the
  *              caller's business and not compared)
- * returns      0, ZNL_E_NO_ROOM or ZNL_E_BAD_CALL for the call as a whole, or the status of the first
- *              chunk that failed; the status of later ones is not
- *              touched, but the source of the next one may be: two may be decoded side by side
+ * returns      0, ZNL_E_NO_ROOM or ZNL_E_BAD_CALL for the call as a whole, or the status of the chunk
+ *              that failed, the only one that is an error; others may not have been decoded, whatever
+ *              their status and order: a large chunk waits for another to be decoded beside it
  */
 int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
                           const znl_table *tables, size_t table_count, uint8_t *scratch,
@@ -204,6 +221,9 @@ int64_t znl_scan_chunks(znl_stream *stream, const znl_kernels *kernels, const ui
 int64_t znl_frame_chunks(znl_stream *stream, const znl_kernels *kernels, const znl_chunk *chunks,
                          size_t chunk_count, const znl_table *tables, size_t table_count,
                          uint8_t *out, size_t out_room, size_t *framed);
+
+/* Before the first record: clears all that is not written before it is read, which is little of the whole. */
+void znl_stream_begin(znl_stream *stream);
 
 /* The page was written: begin the next one. */
 void znl_stream_next_page(znl_stream *stream);

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from arranged_streams import GOOD_ARRANGED
 from builders import CHUNK, STATIC, StreamBuilder, records_of, safetensors_bytes
 from lcg import Lcg
 from strategies import Values
@@ -228,4 +229,7 @@ CASES: dict[str, Case] = {
     "v1_two_pages": Case(many_chunks, znl.compress),
     "v1_units_of_512": Case(wide_neighbours, in_wide_units),
     "v1_skipped_records": Case(lambda: Lcg(15).take_bytes(300), with_records_to_skip),
+}
+CASES |= {
+    f"v1_arranged_{name}": Case(chunk.source, chunk.encode) for name, chunk in GOOD_ARRANGED.items()
 }

@@ -153,6 +153,30 @@ def values(
     return make(dtype, kind, shape, draw(st.integers(0, 2**32)), scale)
 
 
+@st.composite
+def part_shapes(draw: st.DrawFn) -> list[tuple[int, int, bool]]:
+    """Parts of an arranged chunk, 2048 to some 9000 values: rows, values of a row, columns or not.
+
+    Vectors, tiny rows, rows that are multiples of 64 and rows that are not, at any offset.
+    """
+    parts: list[tuple[int, int, bool]] = []
+    for form in draw(st.lists(st.sampled_from(["vector", "tiny", "whole", "odd"]), max_size=5)):
+        rows, row_values = {
+            "vector": (st.just(1), st.integers(1, 1500)),
+            "tiny": (st.integers(1, 150), st.integers(1, 8)),
+            "whole": (st.integers(1, 6), st.sampled_from([64, 128, 192])),
+            "odd": (st.integers(1, 20), st.integers(9, 70)),
+        }[form]
+        parts.append((draw(rows), draw(row_values), draw(st.booleans())))
+    missing = 2048 - sum(rows * row_values for rows, row_values, _ in parts)
+    if missing > 0 and draw(st.booleans()):
+        parts.append((1, missing, draw(st.booleans())))
+    elif missing > 0:
+        row_values = draw(st.sampled_from([1, 2, 3, 4, 5, 63, 64, 65, 128, 2048, 2111]))
+        parts.append((-(-missing // row_values), row_values, draw(st.booleans())))
+    return parts
+
+
 def around_chunk_size(dtype: DType) -> list[int]:
     """Numbers of values one below, at and one above a full chunk."""
     full = chunk_nbytes(dtype) * 8 // dtype.bits

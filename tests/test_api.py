@@ -82,18 +82,21 @@ def test_reports_tell_sizes_and_totals(model: Path, tmp_path: Path) -> None:
         assert report.ratio == report.stored_bytes / report.source_bytes
         assert report.seconds > 0
         assert report.sha256 == hashlib.sha256(small_source()).hexdigest()
-        assert report.by_dtype == made.by_dtype
+        assert report.by_method == made.by_method
         assert sum(total.source_bytes for total in report.by_dtype.values()) == report.source_bytes
         assert sum(total.stored_bytes for total in report.by_dtype.values()) < report.stored_bytes
     assert set(made.by_dtype) == {"BYTES", "I16", "I32", "F8_E8M0", "BF16"}
     assert made.by_dtype["I32"].source_bytes == 200
+    assert made.by_method["I32"] == {"constant": znl.Totals(200, 36)}
+    assert made.by_method["I16"] == {"raw": znl.Totals(256, 288), "repeat": znl.Totals(256, 40)}
+    assert made.by_dtype["I16"] == znl.Totals(512, 328)
     assert (restored.path, checked.path) == (str(tmp_path / "out"), None)
     assert znl.compress_file(model, tmp_path / "plain.znl").sha256 is None
 
 
 def test_an_empty_source_has_ratio_1(tmp_path: Path) -> None:
     report = znl.compress_file(io.BytesIO(), tmp_path / "empty.znl")
-    assert (report.source_bytes, report.ratio, report.by_dtype) == (0, 1.0, {})
+    assert (report.source_bytes, report.ratio, report.by_method) == (0, 1.0, {})
 
 
 def test_progress_counts_source_bytes(big: Path, tmp_path: Path) -> None:

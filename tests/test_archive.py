@@ -22,7 +22,7 @@ from zipnn_like import dtypes
 
 RNG = np.random.default_rng(5)
 ARRAYS: dict[str, np.ndarray] = {
-    "matrix": RNG.normal(0, 1, (700, 300)).astype("f4"),  # more than one chunk
+    "matrix": RNG.normal(0, 1, (1100, 300)).astype("f4"),  # more than one chunk
     "bf16": RNG.normal(0, 1, (40, 3, 50)).astype(ml_dtypes.bfloat16),
     "fp8": RNG.normal(0, 1, (9, 100)).astype(ml_dtypes.float8_e4m3fn),
     "complex": (RNG.normal(0, 1, (5, 20)) * (1 + 2j)).astype("c8"),
@@ -62,6 +62,7 @@ def test_names_metadata_and_totals(archive: znl.Archive, path: Path) -> None:
     assert sum(total.source_bytes for total in totals.values()) == archive.source_bytes
     assert totals["F32"].source_bytes == ARRAYS["matrix"].nbytes
     assert totals == archive.verify().by_dtype
+    assert archive.by_method() == archive.verify().by_method
     assert archive.path == str(path)
 
 
@@ -84,6 +85,29 @@ def test_info_tells_dtype_shape_and_sizes(archive: znl.Archive) -> None:
     assert archive.info("no rows").ratio == 1.0
     stored = sum(archive.info(name).stored_bytes for name in ARRAYS)
     assert 0 < archive.stored_bytes - stored < 2500  # header of the source, directory
+
+
+def test_info_tells_the_methods_of_a_tensor(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.znl"
+    with znl.Writer(path) as writer:
+        writer.add("mixed", np.frombuffer(RNG.bytes(1 << 20) + bytes(1 << 20), "u1"))
+    with znl.open(path) as archive:
+        mixed = archive.info("mixed")
+        assert mixed.methods.keys() >= {"raw", "constant"}
+        assert mixed.methods == archive.by_method()["U8"]
+        assert znl.Totals(mixed.source_bytes, mixed.stored_bytes) == archive.by_dtype()["U8"]
+
+
+def test_small_tensors_share_the_bytes_of_their_chunk(tmp_path: Path) -> None:
+    path = tmp_path / "small.znl"
+    path.write_bytes(small_stream())
+    with znl.open(path) as archive:
+        assert archive.info("again").methods == {"repeat": znl.Totals(256, 40)}
+        first, second = archive.info("class a"), archive.info("class b")
+        assert first.methods == second.methods == {"static": znl.Totals(128, 116)}
+        alone = archive.info("table").methods["static"]
+        both = first.methods["static"] + second.methods["static"]
+        assert both + alone == archive.by_method()["F8_E8M0"]["static"]
 
 
 def test_tensors_come_as_they_went_in(archive: znl.Archive) -> None:

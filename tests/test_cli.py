@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_stream import small_stream
 from znl_process import (
     damaged,
     error_line,
@@ -78,10 +79,19 @@ def test_summary_tells_sizes_ratio_and_speed(model: Path) -> None:
     assert done.stdout == b""
 
 
-def test_verbose_adds_a_line_for_each_dtype(model: Path) -> None:
-    lines = znl("compress", model, "-v").stderr.decode().splitlines()
-    assert [line.split(":")[0].strip() for line in lines[1:]].count("BF16") == 1
-    assert all(line.startswith("  ") for line in lines[1:])
+def test_verbose_adds_a_line_for_each_dtype_and_method(model: Path) -> None:
+    _, *lines = znl("compress", model, "-v").stderr.decode().splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "  BYTES zstd",
+        "  BF16 static",
+        "  F32 static",
+        "  I64 constant",
+    ]
+    assert re.fullmatch(r"  BF16 static: 97\.7 KiB -> 6\d\.\d KiB \(3\d\.\d % saved\)", lines[1])
+    assert lines[3] == "  I64 constant: 8 B -> 40 B (-400.0 % saved)"
+    for command in ("verify", "decompress"):
+        done = znl(command, f"{model}.znl", "-v", *(["-f"] if command == "decompress" else []))
+        assert done.stderr.decode().splitlines()[-4:] == lines
 
 
 def test_quiet_says_nothing(model: Path) -> None:
@@ -196,6 +206,25 @@ def test_inspect_lists_header_tensors_and_totals(archive: Path) -> None:
     assert next(line for line in lines if line.endswith("  step")).split()[1] == "scalar"
     assert next(line for line in lines if line.endswith("  empty")).split()[2:5] == ["0", "0", "-"]
     assert [line.split()[0] for line in lines[-3:]].count("F32") == 1
+
+
+def test_inspect_tells_the_methods_of_tensors_and_dtypes(tmp_path: Path) -> None:
+    path = tmp_path / "small.znl"
+    path.write_bytes(small_stream())
+    assert b" method " not in znl("inspect", path).stdout
+    done = znl("inspect", path, "--methods")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.decode().splitlines()]
+    assert ["I16", "8x16", "raw", "256", "288", "112.5", "%", "raw"] in rows
+    assert ["I16", "128", "repeat", "256", "40", "15.6", "%", "again"] in rows
+    assert ["I16", "raw", "256", "288", "112.5", "%"] in rows
+    assert ["I16", "repeat", "256", "40", "15.6", "%"] in rows
+
+
+def test_inspect_tells_the_methods_of_a_tensor_without_bytes(archive: Path) -> None:
+    text = znl("inspect", archive, "--methods").stdout.decode()
+    line = next(line for line in text.splitlines() if line.endswith("  empty"))
+    assert line.split() == ["F32", "0x4", "-", "0", "0", "-", "empty"]
 
 
 def test_inspect_shows_just_totals_of_plain_bytes(tmp_path: Path) -> None:
@@ -383,6 +412,8 @@ def test_json_is_one_object_a_file(model: Path) -> None:
     assert good["ratio"] == pytest.approx(good["stored_bytes"] / len(MODEL))
     assert good["sha256"] == DIGEST
     assert good["by_dtype"]["BF16"]["source_bytes"] == 100_000
+    assert good["by_method"]["BF16"] == {"static": good["by_dtype"]["BF16"]}
+    assert good["by_method"]["I64"] == {"constant": {"source_bytes": 8, "stored_bytes": 40}}
     assert bad["path"] == missing
     assert bad["error"] == {
         "class": "SourceError",
@@ -399,6 +430,7 @@ def test_json_of_decompress_and_verify_reports_the_same_totals(archive: Path) ->
         assert record["source_bytes"] == len(MODEL)
         assert record["sha256"] == DIGEST
     assert verified["by_dtype"] == restored["by_dtype"]
+    assert verified["by_method"] == restored["by_method"]
 
 
 def test_json_of_inspect_holds_every_tensor(archive: Path) -> None:
@@ -412,13 +444,24 @@ def test_json_of_inspect_holds_every_tensor(archive: Path) -> None:
     assert record["stored_bytes"] == archive.stat().st_size
 
 
+def test_json_of_inspect_tells_methods_when_asked(archive: Path) -> None:
+    (plain,) = json_lines(znl("inspect", archive, "--json"))
+    (record,) = json_lines(znl("inspect", archive, "--json", "--methods"))
+    (verified,) = json_lines(znl("verify", archive, "--json"))
+    assert record.pop("by_method") == verified["by_method"]
+    methods = {tensor["name"]: tensor.pop("methods") for tensor in record["tensors"]}
+    assert methods["empty"] == {}
+    assert methods["step"] == {"constant": {"source_bytes": 8, "stored_bytes": 40}}
+    assert record == plain
+
+
 def test_json_of_an_empty_source_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "empty"
     path.write_bytes(b"")
     for done in (
         znl("compress", path, "--json"),
         znl("verify", f"{path}.znl", "--json"),
-        znl("inspect", f"{path}.znl", "--json"),
+        znl("inspect", f"{path}.znl", "--json", "--methods"),
     ):
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["ratio"] is None

@@ -532,9 +532,12 @@ BAD_DIRECTORY: dict[str, tuple[bytes, str]] = {
         Maker().raw(bytes(256)).same_as(256, 256).entry_field(14, 1).finish(),
         "method 0 for SAME_AS",
     ),
-    "context_of_420": (
-        Maker().raw(b"a").page(b"".join(item(flat_table(n)) for n in range(8)) + bytes(4)).finish(),
-        "at most 416 bytes of context, found 420",
+    "context_of_1668": (
+        Maker()
+        .raw(b"a")
+        .page(b"".join(item(flat_table(n)) for n in range(32)) + bytes(4))
+        .finish(),
+        "at most 1664 bytes of context, found 1668",
     ),
     "context_of_2_bytes": (Maker().raw(b"a").page(b"\0\0").finish(), "an item of at least 4 bytes"),
     "context_head_of_46": (
@@ -603,11 +606,11 @@ UNSUPPORTED_BOTH_WAYS = {
     "same_as_dtype_23": Maker().raw(bytes(256)).same_as(256, 256, dtype=23).finish(),
     "entry_type_0": Maker().raw(b"abc").entry_field(12, 0).finish(),
     "entry_dtype_23": Maker().raw(b"abc").entry_field(13, 23).finish(),
-    "method_4": Maker().chunk(4, b"abc", b"abc").finish(),
-    # Method 4 alone: what a head means beside it is not version 1's to say.
-    "method_4_with_table": Maker().chunk(4, b"abc", b"abc", U8, [0], 5).finish(),
-    "entry_method_4": Maker().raw(b"abc").entry_field(14, 4).finish(),
-    "entry_same_as_method_4": Maker().raw(bytes(256)).same_as(256, 256).entry_field(14, 4).finish(),
+    "method_5": Maker().chunk(5, b"abc", b"abc").finish(),
+    # Method 5 alone: what a head means beside it is not version 1's to say.
+    "method_5_with_table": Maker().chunk(5, b"abc", b"abc", U8, [0], 5).finish(),
+    "entry_method_5": Maker().raw(b"abc").entry_field(14, 5).finish(),
+    "entry_same_as_method_5": Maker().raw(bytes(256)).same_as(256, 256).entry_field(14, 5).finish(),
     "context_type_0": Maker().raw(b"abc").page(item(flat_table(0), 0)).finish(),
     "context_type_0x10": Maker().raw(b"abc").page(item(b"", 0x10)).finish(),
     "root_flag_1": Maker().raw(b"abc").finish(flags=2),
@@ -628,7 +631,7 @@ def test_what_a_newer_reader_may_know_is_unsupported(name: str) -> None:
 def test_a_head_with_an_unknown_method_or_dtype_is_unsupported_behind_an_honest_entry() -> None:
     # Through the directory: the entry says raw BYTES, so that the head is what is looked at.
     for chunk in (
-        Maker().chunk(4, b"abc", b"abc").entry_field(14, RAW),
+        Maker().chunk(5, b"abc", b"abc").entry_field(14, RAW),
         Maker().chunk(RAW, b"abc", b"abc", dtype=23).entry_field(13, BYTES),
         Maker().raw(bytes(256)).same_as(256, 256, dtype=23).entry_field(13, BYTES),
     ):

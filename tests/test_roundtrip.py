@@ -432,7 +432,7 @@ def test_a_repeat_within_16_mib_is_stored_once(tmp_path: Path) -> None:
     alone = znl.compress(safetensors_bytes({"a": once}))
     source = safetensors_bytes({"a": once, "between": between, "b": once})
     stream = znl.compress(source)
-    assert kinds_of(stream).count(SAME_AS) == len(once.data) // (2 * CHUNK_VALUES)
+    assert kinds_of(stream).count(SAME_AS) == kinds_of(alone).count(CHUNK) - 1  # but the header
     assert len(stream) < len(alone) + len(between.data) + 1000
     check_restores(stream, source)
     path = tmp_path / "repeats.znl"
@@ -457,7 +457,7 @@ def test_a_repeat_is_found_up_to_16_mib_back(between: int, repeats: int) -> None
     chunk_nbytes = 2 * CHUNK_VALUES  # of BF16; 64 of them are 16 MiB
     chunk, middle = some_bytes(chunk_nbytes, 4), some_bytes(between * chunk_nbytes, 5)
     source = chunk + middle + chunk
-    stream = znl.compress(source, dtype="BF16")
+    stream = znl.compress(source, dtype="BF16", level="fast")
     assert kinds_of(stream).count(SAME_AS) == repeats
     assert znl.decompress(stream) == source
     out = io.BytesIO()

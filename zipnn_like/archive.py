@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from .files import verify_file
 from .inputs import PathLike, as_bytes_view
 from .parallel import thread_count
 from .random_reader import RandomReader, file_pread
-from .report import Report, Totals
+from .report import Report, Totals, sum_methods
 from .sources import read_layout
 from .sources.layout import KIND_SAFETENSORS, OPAQUE, Layout, Tensor
 
@@ -27,13 +27,18 @@ PARALLEL_NBYTES = 1 << 20  # below this one thread is as fast
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """A tensor as `info` shows it; stored_bytes is its share of the chunks it lies in."""
+    """A tensor as `info` shows it.
+
+    stored_bytes  its share of the chunks it lies in
+    methods       the same by method, as in Report.by_method, with the source bytes each one stores
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     source_bytes: int
     stored_bytes: int
+    methods: Mapping[str, Totals]
 
     @property
     def ratio(self) -> float:
@@ -113,22 +118,25 @@ class Archive:
         return dict(self._layout.metadata)
 
     def info(self, name: str) -> TensorInfo:
-        """Dtype, shape and sizes of a tensor. Raises UsageError for an unknown name."""
+        """Dtype, shape, sizes and methods of a tensor. Raises UsageError for an unknown name."""
         tensor = self._find(name)
-        stored = sum(
-            _share(chunk, tensor) for chunk in self._reader.chunks(tensor.start, tensor.stop)
-        )
-        return TensorInfo(name, tensor.dtype.name, tensor.shape, tensor.nbytes, round(stored))
+        methods = _methods(self._reader.chunks(tensor.start, tensor.stop), tensor)
+        stored = sum(totals.stored_bytes for totals in methods.values())
+        return TensorInfo(name, tensor.dtype.name, tensor.shape, tensor.nbytes, stored, methods)
 
     def by_dtype(self) -> dict[str, Totals]:
         """Totals of the chunks by dtype; BYTES is all that has no dtype."""
-        sums: dict[str, list[int]] = {}
+        return sum_methods(self.by_method())
+
+    def by_method(self) -> dict[str, dict[str, Totals]]:
+        """Totals of the chunks by dtype and method, as in Report.by_method."""
+        sums: dict[str, dict[str, Totals]] = {}
         for chunk in self._reader.chunks():
             entry = chunk.entry
-            counts = sums.setdefault(entry.dtype.name, [0, 0])
-            counts[0] += entry.source_nbytes
-            counts[1] += entry.record_nbytes + entry.lead_nbytes
-        return {dtype: Totals(*counts) for dtype, counts in sums.items()}
+            methods = sums.setdefault(entry.dtype.name, {})
+            known = methods.get(entry.method_name, Totals(0, 0))
+            methods[entry.method_name] = known + Totals(entry.source_nbytes, entry.stored_nbytes)
+        return sums
 
     def get_tensor(self, name: str, out: Any = None) -> Any:
         """One tensor as a numpy array, writable and aligned.
@@ -334,11 +342,17 @@ def _empty(shape: tuple[int, ...], element: Any, name: str) -> Any:
         ) from error
 
 
-def _share(chunk: Located, tensor: Tensor) -> float:
-    """Stored bytes of a chunk that fall to a tensor, by its part of the chunk's source bytes."""
-    overlap = min(chunk.stop, tensor.stop) - max(chunk.start, tensor.start)
-    entry = chunk.entry
-    return (entry.record_nbytes + entry.lead_nbytes) * overlap / entry.source_nbytes
+def _methods(chunks: Iterable[Located], tensor: Tensor) -> dict[str, Totals]:
+    """What falls to a tensor of the chunks it lies in, by its part of their source bytes."""
+    source: dict[str, int] = {}
+    stored: dict[str, float] = {}
+    for chunk in chunks:
+        entry, method = chunk.entry, chunk.entry.method_name
+        overlap = min(chunk.stop, tensor.stop) - max(chunk.start, tensor.start)
+        source[method] = source.get(method, 0) + overlap
+        share = entry.stored_nbytes * overlap / entry.source_nbytes
+        stored[method] = stored.get(method, 0.0) + share
+    return {method: Totals(source[method], round(stored[method])) for method in source}
 
 
 def open_archive(path: PathLike) -> Archive:

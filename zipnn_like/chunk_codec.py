@@ -21,6 +21,7 @@ _thread = threading.local()
 
 BODY_SLACK_NBYTES = int(lib.ZNL_BODY_SLACK_NBYTES)
 _LEFT = int(lib.ZNL_STATUS_LEFT)
+_NEW_TABLES = int(lib.ZNL_NEW_TABLES)
 
 
 class Run:
@@ -66,11 +67,16 @@ def encode_batch(batch: Batch, source: memoryview, level: Level, bodies: memoryv
     """
     count, dtype = len(batch.chunks), batch.dtype
     chunks = ffi.new("znl_chunk[]", count)
-    tables = ffi.new("znl_table[]", count)
+    tables = native.new_uncleared("znl_table[]", count * _NEW_TABLES)
     run = Run(chunks, count, tables, 0, batch.nbytes, [source, bodies])
+    parts = ffi.new("znl_part[]", [part for plan in batch.chunks for part in plan.parts])
+    run.keep.append(parts)
+    first_part = 0
     for chunk, plan in zip(chunks, batch.chunks, strict=True):
         chunk.source_nbytes, chunk.dtype = plan.nbytes, dtype.code
         chunk.is_joined = plan.is_joined
+        chunk.parts, chunk.part_count = parts + first_part, len(plan.parts)
+        first_part += len(plan.parts)
     room = native.address(bodies, writable=True)
     if (
         lib.znl_place_chunks(chunks, count, native.address(source), len(source)) != 0

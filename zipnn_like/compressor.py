@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import zstandard
 
-from . import format
+from . import format, rows, segments
 from .buffers import BufferPool, Window
 from .chunk_codec import BODY_SLACK_NBYTES, Run, bodies_nbytes, encode_batch
 from .dtypes import BYTES
@@ -29,7 +29,7 @@ from .segments import (
     cut_short,
     endless_bytes,
     plan_batches,
-    plan_chunks,
+    row_values,
 )
 from .sources import read_layout
 from .sources.layout import Layout
@@ -92,11 +92,17 @@ class BatchEncoder:
             self._window.push(self._done_nbytes, encoded.loaded.buffer)
 
 
-def plan(layout: Layout) -> Iterator[Batch]:
-    """Batches for a source of this layout, without an end: the source decides where it ends."""
-    segments = [Segment(BYTES, layout.header_nbytes)]
-    segments += [Segment(tensor.dtype, tensor.nbytes) for tensor in layout.tensors]
-    return itertools.chain(plan_batches(plan_chunks(segments)), endless_bytes())
+def plan(planned: Iterable[Segment], level: Level) -> Iterator[Batch]:
+    """Batches for these segments."""
+    plan_chunks = rows.plan_chunks if level.by_rows else segments.plan_chunks
+    return plan_batches(plan_chunks(planned))
+
+
+def segments_of(layout: Layout) -> Iterator[Segment]:
+    """The parts of a source with this layout: the source itself decides where it ends."""
+    yield Segment(BYTES, layout.header_nbytes)
+    for tensor in layout.tensors:
+        yield Segment(tensor.dtype, tensor.nbytes, row_values(tensor.shape, tensor.dtype))
 
 
 def _load(
@@ -143,18 +149,19 @@ def compress_stream(
     threads: int,
     progress: Progress | None,
     sha256: bool,
-    batches: Callable[[], tuple[Layout, bytes, Iterator[Batch]]] | None = None,
+    given: Callable[[], tuple[Layout, bytes, Iterable[Segment]]] | None = None,
 ) -> Report:
     """Compress everything `source` yields into one stream; does not commit the output.
 
-    batches  the plan, when the caller knows it; default: parse the source's own header
+    given  the layout, bytes already read and segments, when the caller knows them; default: parse
+           the source's own header
     """
     begun = time.perf_counter()
-    if batches is None:
+    if given is None:
         layout, start = read_layout(source.read)
-        plan_of_source = plan(layout)
+        planned: Iterable[Segment] = segments_of(layout)
     else:
-        layout, start, plan_of_source = batches()
+        layout, start, planned = given()
     digest = None
     if sha256:
         import hashlib  # starts OpenSSL
@@ -164,7 +171,8 @@ def compress_stream(
     writer = StreamWriter(output, stream_header(layout.kind, sha256))
     recent = RecentChunks()
     done_nbytes = 0
-    loaded = _load(source, start, plan_of_source, encoder.sources, digest)
+    batches = itertools.chain(plan(planned, level), endless_bytes())
+    loaded = _load(source, start, batches, encoder.sources, digest)
     for encoded in map_in_order(encoder.encode, loaded, threads):
         recent.match(encoded.run, encoded.loaded.source)
         writer.append(encoded.run)

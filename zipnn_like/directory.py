@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from . import dtypes, format
+from . import dtypes, format, native
 from .errors import CorruptStreamError, UnsupportedFormatError, Where
 from .format import PAGE_CHUNKS, Record
 from .native import ffi, lib, table_name, xxh3_64
@@ -23,10 +23,11 @@ _PAGE_HEAD = struct.Struct("<IIQQQ")
 _ROOT_HEAD = struct.Struct("<IIQQQ")
 _ROOT_ENTRY = struct.Struct("<QQIIQ")
 _U32 = struct.Struct("<I")
+_TOTALS_NAMES = (*format.METHOD_NAMES.values(), format.REPEAT_NAME)  # as znl_stream has them
 SHA256_NBYTES = 32
 HAS_SHA256 = 1
 MIN_RECORD_NBYTES = 36  # a constant chunk of one byte: prefix 16, head 16, body 1, padding 3
-MAX_CONTEXT_NBYTES = 8 * (4 + 48)  # of one chunk: the most tables it may name
+MAX_CONTEXT_NBYTES = format.MAX_TABLES_OF_CHUNK * (4 + 48)  # of one chunk: all that it may name
 
 
 class Entry(NamedTuple):
@@ -39,6 +40,18 @@ class Entry(NamedTuple):
     dtype: dtypes.DType
     method: int
     checksum: int
+
+    @property
+    def method_name(self) -> str:
+        """The name of the method, or of repeats."""
+        if self.record_type == format.SAME_AS:
+            return format.REPEAT_NAME
+        return format.METHOD_NAMES[self.method]
+
+    @property
+    def stored_nbytes(self) -> int:
+        """Bytes of the record and of those before it that belong to it."""
+        return self.lead_nbytes + self.record_nbytes
 
 
 class PageRef(NamedTuple):
@@ -79,7 +92,9 @@ class DirectoryBuilder:
     """
 
     def __init__(self) -> None:
-        self.state = ffi.new("znl_stream *")
+        # Large, and mostly filled only when there are very many tables: not worth clearing.
+        self.state = native.new_uncleared("znl_stream *")
+        lib.znl_stream_begin(self.state)
         self.pages: list[PageRef] = []
 
     @property
@@ -112,13 +127,20 @@ class DirectoryBuilder:
         )
         lib.znl_stream_next_page(state)
 
-    def totals(self) -> dict[str, Totals]:
-        """Bytes by dtype, in order of first appearance."""
+    def totals(self) -> dict[str, dict[str, Totals]]:
+        """Bytes by dtype, in order of first appearance, and method."""
         state = self.state
         return {
-            dtypes.BY_CODE[code].name: Totals(
-                int(state.source_by_dtype[code]), int(state.stored_by_dtype[code])
-            )
+            dtypes.BY_CODE[code].name: {
+                name: Totals(source_nbytes, stored_nbytes)
+                for name, source_nbytes, stored_nbytes in zip(
+                    _TOTALS_NAMES,
+                    state.source_by_method[code],
+                    state.stored_by_method[code],
+                    strict=True,
+                )
+                if source_nbytes
+            }
             for code in bytes(ffi.buffer(state.dtypes, state.dtype_count))
         }
 
@@ -153,7 +175,7 @@ def parse_page(record: Record, where: Where) -> Page:
     entries = tuple(_parse_entry(body, i * _ENTRY.size, where, at) for i in range(count))
     if sum(e.source_nbytes for e in entries) != source_nbytes:
         raise CorruptStreamError(where.at(at + 8, "the sum of the entries", source_nbytes))
-    if sum(e.record_nbytes + e.lead_nbytes for e in entries) > records_nbytes:
+    if sum(e.stored_nbytes for e in entries) > records_nbytes:
         raise CorruptStreamError(
             where.at(at + 16, "records that fit before the page", records_nbytes)
         )

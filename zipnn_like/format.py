@@ -30,14 +30,22 @@ CHUNK, TABLE, SAME_AS, PAGE, ROOT = 0x01, 0x02, 0x03, 0x04, 0x05
 RECORD_NAMES = {CHUNK: "CHUNK", TABLE: "TABLE", SAME_AS: "SAME_AS", PAGE: "PAGE", ROOT: "ROOT"}
 MUST_UNDERSTAND = 0x01
 
-RAW, CONSTANT, ZSTD, STATIC = 0, 1, 2, 3
-METHOD_NAMES = {RAW: "raw", CONSTANT: "constant", ZSTD: "zstd", STATIC: "static"}
+RAW, CONSTANT, ZSTD, STATIC, ARRANGED = 0, 1, 2, 3, 4
+METHOD_NAMES = {
+    RAW: "raw",
+    CONSTANT: "constant",
+    ZSTD: "zstd",
+    STATIC: "static",
+    ARRANGED: "arranged",
+}
+REPEAT_NAME = "repeat"  # of SAME_AS records, where they are told beside methods
 
 MAX_CHUNK_NBYTES = 16 << 20
 MAX_ZSTD_NBYTES = 8 << 20
 MAX_HEAD_NBYTES = 4096
 MAX_BODY_NBYTES = (16 << 20) + (64 << 10)
-MAX_TABLES_OF_CHUNK = 8
+MAX_TABLES = {STATIC: 8, ARRANGED: 32}  # of a chunk; other methods take none
+MAX_TABLES_OF_CHUNK = max(MAX_TABLES.values())
 MAX_DISTANCE = 16 << 20
 MIN_REPEAT_NBYTES = 256
 BODY_CHECK_OFFSET = 24  # in the head of every record with a body, CHUNK excepted
@@ -222,13 +230,17 @@ def parse_chunk_head(record: Record, where: Where) -> ChunkHead:
     # What a later version may have written is told before fields that it may lay out anew.
     dtype = parse_dtype(code, where, at)
     check_method(method, where, at + 1)
-    if count > MAX_TABLES_OF_CHUNK or len(head) != _CHUNK_HEAD.size + 8 * count:
+    if len(head) != _CHUNK_HEAD.size + 8 * count:
         raise CorruptStreamError(where.at(at + 2, "tables that fill the head", count))
-    if (method == STATIC) != (count > 0):
-        raise CorruptStreamError(where.at(at + 2, "tables for a static chunk only", count))
-    if shift not in ((6, 9) if count > 1 else (0,)):
+    most = MAX_TABLES.get(method, 0)
+    if not min(most, 1) <= count <= most:
+        limit = f"1 to {most} tables" if most else "no tables"
         raise CorruptStreamError(
-            where.at(at + 3, "a unit shift of 6 or 9, or 0 for one table", shift)
+            where.at(at + 2, f"{limit} for the {METHOD_NAMES[method]} method", count)
+        )
+    if shift not in ((6, 9) if method == STATIC and count > 1 else (0,)):
+        raise CorruptStreamError(
+            where.at(at + 3, "a unit shift of 6 or 9, or 0 where there are no units", shift)
         )
     if not 0 < source_nbytes <= MAX_CHUNK_NBYTES:
         raise CorruptStreamError(where.at(at + 4, f"1 to {MAX_CHUNK_NBYTES} bytes", source_nbytes))

@@ -10,19 +10,22 @@ from .errors import UsageError
 
 @dataclass(frozen=True)
 class Level:
-    """What a level may spend; zstd_level is for bytes without a model.
+    """What a level may spend.
 
+    zstd_level  for bytes without a model
+    by_rows     look for the scales of rows and columns
     `max` has no coder of its own yet and codes values as `default` does.
     """
 
     name: str
     zstd_level: int
+    by_rows: bool
 
 
 LEVELS = {
-    "fast": Level("fast", 3),
-    "default": Level("default", 6),
-    "max": Level("max", 19),
+    "fast": Level("fast", 3, False),
+    "default": Level("default", 6, True),
+    "max": Level("max", 19, True),
 }
 
 

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import itertools
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import dtypes, levels
@@ -18,7 +17,7 @@ from .outputs import MemoryOutput
 from .parallel import thread_count
 from .random_reader import RandomReader
 from .restorer import MemoryTarget, restore_stream
-from .segments import Batch, Segment, endless_bytes, plan_batches, plan_chunks
+from .segments import Segment, row_values
 from .sources.layout import OPAQUE, Layout
 
 if TYPE_CHECKING:
@@ -50,10 +49,11 @@ def compress(
     source = MemoryInput(view)
     output = _memory_output(len(view))
 
-    def planned() -> tuple[Layout, bytes, Iterator[Batch]]:
-        segments = [Segment(chosen or BYTES, len(view))]
-        batches = plan_batches(plan_chunks(segments))
-        return OPAQUE, b"", itertools.chain(batches, endless_bytes())
+    def given() -> tuple[Layout, bytes, list[Segment]]:
+        own_shape = getattr(data, "shape", ()) if found else ()
+        planned = chosen or BYTES
+        row = row_values(shape if shape is not None else own_shape, planned)
+        return OPAQUE, b"", [Segment(planned, len(view), row)]
 
     compress_stream(
         source,
@@ -62,7 +62,7 @@ def compress(
         threads=thread_count(threads),
         progress=None,
         sha256=False,
-        batches=planned if chosen else None,
+        given=given if chosen else None,
     )
     return output.finish()
 

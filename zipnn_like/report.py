@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run did: sizes, time, totals by dtype."""
+"""What a run did: sizes, time, totals by dtype and method."""
 
 from __future__ import annotations
 
@@ -12,10 +12,25 @@ Progress = Callable[[int, "int | None"], None]
 
 @dataclass(frozen=True)
 class Totals:
-    """Bytes of one dtype in the source and of its records in the stream (directory not counted)."""
+    """Bytes in the source and of their records in the stream (directory not counted)."""
 
     source_bytes: int
     stored_bytes: int
+
+    def __add__(self, other: Totals) -> Totals:
+        """Bytes of both."""
+        return Totals(
+            self.source_bytes + other.source_bytes, self.stored_bytes + other.stored_bytes
+        )
+
+
+ByMethod = Mapping[str, Mapping[str, Totals]]
+"""Totals by dtype, then by method."""
+
+
+def sum_methods(by_method: ByMethod) -> dict[str, Totals]:
+    """Totals by dtype."""
+    return {dtype: sum(each.values(), Totals(0, 0)) for dtype, each in by_method.items()}
 
 
 @dataclass(frozen=True)
@@ -24,7 +39,9 @@ class Report:
 
     source_bytes, stored_bytes  sizes of the source and of the whole stream
     seconds                     wall-clock time
-    by_dtype                    totals by safetensors dtype name; BYTES for all that has no dtype
+    by_method                   totals by safetensors dtype name, BYTES for all that has no dtype,
+                                then by what stores them: raw, constant, zstd, static, arranged
+                                (docs/format.md, section 4), or repeat
     path                        the file that was written, None for file objects and verify
     sha256                      SHA-256 of the source in hex, where the stream records it
     """
@@ -32,9 +49,14 @@ class Report:
     source_bytes: int
     stored_bytes: int
     seconds: float
-    by_dtype: Mapping[str, Totals]
+    by_method: ByMethod
     path: str | None = None
     sha256: str | None = None
+
+    @property
+    def by_dtype(self) -> Mapping[str, Totals]:
+        """Totals by dtype, those of its methods together."""
+        return sum_methods(self.by_method)
 
     @property
     def ratio(self) -> float:

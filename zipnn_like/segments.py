@@ -8,7 +8,8 @@ that files and pipes give the same stream.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -22,22 +23,40 @@ SMALL_VALUES = 1 << 13  # tensors below this are joined ...
 JOINED_VALUES = 1 << 16  # ... into chunks of at most this many values
 BATCH_NBYTES = 4 << 20
 BATCH_CHUNKS = 64
+LONG_KERNEL = 64  # values
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of source bytes of one dtype: a tensor, or bytes between tensors."""
+    """A run of source bytes of one dtype: a tensor, or bytes between tensors.
+
+    row_values  values of a row, 0 when it has no rows
+    """
 
     dtype: DType
     nbytes: int
+    row_values: int = 0
+
+
+class Part(NamedTuple):
+    """Rows of values that a chunk holds; is_matrix: the columns mean something as well."""
+
+    rows: int
+    row_values: int
+    is_matrix: bool
 
 
 class Chunk(NamedTuple):
-    """The part of the source that is coded as one; is_joined: it holds several small segments."""
+    """The part of the source that is coded as one.
+
+    is_joined  it holds several small segments
+    parts      all its values, when the encoder is to look for scales of rows and columns
+    """
 
     dtype: DType
     nbytes: int
     is_joined: bool = False
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +77,18 @@ def chunk_nbytes(dtype: DType) -> int:
     if not dtype.modelled:
         return OPAQUE_CHUNK_NBYTES
     return dtype.width * (CHUNK_VALUES_OF_BYTES if dtype.width == 1 else CHUNK_VALUES)
+
+
+def row_values(shape: Sequence[int], dtype: DType) -> int:
+    """Values of a row of a tensor as chunks count them, 0 when it has only one dimension.
+
+    A row is all dimensions but the first. A long kernel of a convolution is a row of its own.
+    """
+    if len(shape) < 2:
+        return 0
+    kernel = math.prod(shape[2:]) if len(shape) > 2 else 0
+    row = kernel if kernel >= LONG_KERNEL else math.prod(shape[1:])
+    return row * dtype.bits // (8 * dtype.width)  # C64: two values an element
 
 
 def plan_chunks(segments: Iterable[Segment]) -> Iterator[Chunk]:

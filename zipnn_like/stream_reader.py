@@ -129,7 +129,7 @@ class StreamReader:
         self._run = ffi.new("znl_run *")
         self._room = (
             ffi.new("znl_chunk[]", BATCH_CHUNKS),
-            ffi.new("znl_table[]", BATCH_CHUNKS * _MAX_TABLES),
+            native.new_uncleared("znl_table[]", BATCH_CHUNKS * _MAX_TABLES),
         )
         self._run.chunks, self._run.tables = self._room
         self._run.chunk_room, self._run.batch_nbytes = BATCH_CHUNKS, BATCH_NBYTES
@@ -167,8 +167,8 @@ class StreamReader:
             elif scan.stop == lib.ZNL_STOP_OTHER:
                 self._take_record()
 
-    def totals(self) -> dict[str, Totals]:
-        """Bytes by dtype so far."""
+    def totals(self) -> dict[str, dict[str, Totals]]:
+        """Bytes by dtype and method so far."""
         return self._directory.totals()
 
     def _scan(self, room: int) -> tuple[Any, Run | None]:

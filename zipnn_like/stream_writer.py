@@ -115,8 +115,8 @@ class StreamWriter:
             if self._directory.is_full:
                 self._write_page()
 
-    def totals(self) -> dict[str, Totals]:
-        """Bytes by dtype so far."""
+    def totals(self) -> dict[str, dict[str, Totals]]:
+        """Bytes by dtype and method so far."""
         return self._directory.totals()
 
     def finish(self, sha256: bytes | None) -> int:

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from . import dtypes, levels, native
 from .chunk_codec import Run, body_nbytes
-from .compressor import BatchEncoder, LoadedBatch, stream_header
+from .compressor import BatchEncoder, LoadedBatch, plan, stream_header
 from .dtypes import BYTES
 from .errors import UsageError, ZnlError
 from .format import RAW
@@ -29,8 +29,8 @@ from .memory import as_values, check_size
 from .native import ffi
 from .outputs import FileOutput
 from .parallel import map_in_order, thread_count
-from .report import Report, Totals
-from .segments import BATCH_NBYTES, Batch, Segment, plan_batches, plan_chunks
+from .report import ByMethod, Report, sum_methods
+from .segments import BATCH_NBYTES, Batch, Segment, row_values
 from .sources.layout import KIND_SAFETENSORS
 from .sources.safetensors import HeaderBuilder
 from .stream_writer import RecentChunks, StreamWriter
@@ -99,7 +99,7 @@ class Writer:
         # All that could make the header invalid is refused here: close() has no tensor to blame.
         self._header.add(name, chosen, shape, nbytes=len(view))
         try:
-            self._encode(Segment(chosen, len(view)), view)
+            self._encode(Segment(chosen, len(view), row_values(shape, chosen)), view)
         except BaseException as error:
             del view
             self._fail(error)
@@ -115,15 +115,14 @@ class Writer:
         self._check_open()
         begun = time.perf_counter()
         try:
-            totals, nbytes = self._write_stream()
+            source_nbytes, stored_nbytes, by_method = self._write_stream()
             self._output.commit()
         except BaseException as error:
             self._fail(error)
             raise
         self._end()
         self._seconds += time.perf_counter() - begun
-        source_nbytes = sum(total.source_bytes for total in totals.values())
-        return Report(source_nbytes, nbytes, self._seconds, totals, self._output.path)
+        return Report(source_nbytes, stored_nbytes, self._seconds, by_method, self._output.path)
 
     def abort(self) -> None:
         """Drop everything: no file appears."""
@@ -161,24 +160,24 @@ class Writer:
         self._is_open = False
         self._drop()
 
-    def _write_stream(self) -> tuple[dict[str, Totals], int]:
-        """Write all to the output. Returns the totals and the size of the stream."""
+    def _write_stream(self) -> tuple[int, int, ByMethod]:
+        """Write all to the output. Returns the sizes of source and stream, and the totals."""
         header = self._header.pack()
         stream = StreamWriter(self._output, stream_header(KIND_SAFETENSORS))
         for run in self._all_runs(header):
             stream.append(run)
-        totals = stream.totals()
+        by_method = stream.totals()
         expected = len(header) + self._header.body_nbytes
-        found = sum(total.source_bytes for total in totals.values())
+        found = sum(totals.source_bytes for totals in sum_methods(by_method).values())
         if found != expected:
             raise ZnlError(
                 f"{self._output.name}: expected {expected} bytes of header and tensors, "
                 f"found {found}"
             )
-        return totals, stream.finish(None)
+        return found, stream.finish(None), by_method
 
     def _all_runs(self, header: bytes) -> Iterator[Run]:
-        batches = plan_batches(plan_chunks([Segment(BYTES, len(header))]))
+        batches = plan([Segment(BYTES, len(header))], self._level)
         encoder = BatchEncoder(self._level)
         for loaded in _slices(batches, memoryview(header), encoder):
             yield encoder.encode(loaded).run
@@ -186,7 +185,7 @@ class Writer:
 
     def _encode(self, segment: Segment, view: memoryview) -> None:
         """Encode a tensor. Small ones are not joined: each add() is complete when it returns."""
-        batches = plan_batches(plan_chunks([segment]))
+        batches = plan([segment], self._level)
         loaded = _slices(batches, view, self._encoder)
         threads = self._threads if segment.nbytes > BATCH_NBYTES else 1  # one batch: no pool
         for encoded in map_in_order(self._encoder.encode, loaded, threads):

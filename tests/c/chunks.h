@@ -29,6 +29,8 @@ static inline znl_chunk new_chunk(unsigned dtype, const guarded *source, const g
     chunk.dtype = (uint8_t)dtype;
     chunk.is_joined = (uint8_t)is_joined;
     chunk.distance = 0; /* the caller's: no repeat */
+    chunk.parts = NULL;
+    chunk.part_count = 0;
     return chunk;
 }
 

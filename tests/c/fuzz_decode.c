@@ -2,8 +2,8 @@
 /* libFuzzer target for all that reads wire: znl_table_check and znl_decode_chunks.
  *
  * The first byte picks how a body is made: of the input's bytes as they are; of those bytes with
- * counts that add up; by the public encoder; or by the inner encoder with tables, classes and unit
- * size of the input's choice. Encoded bodies must come back equal, then they are damaged and read
+ * counts that add up; by the public encoder; or by an inner encoder with tables, classes and unit
+ * size, or tables and arrangement, of the input's choice. Encoded bodies must come back equal, then they are damaged and read
  * again. Nothing may crash, touch memory outside the buffers, or return an undocumented code.
  *
  * The first byte also picks the instruction set: what it encodes must be what the portable code
@@ -79,10 +79,10 @@ static void damage_fields(tape *from, fuzz_case *made)
     switch (next_u8(from) % 10) {
     case 0: made->chunk.dtype = next_u8(from); break;
     case 1: /* zstd is the caller's: fuzz_scan.c */
-        made->chunk.method = next_u8(from) % 5;
+        made->chunk.method = next_u8(from) % 6;
         if (made->chunk.method == ZNL_METHOD_ZSTD) made->chunk.method = ZNL_METHOD_STATIC;
         break;
-    case 2: made->chunk.table_count = next_u8(from) % 10; break;
+    case 2: made->chunk.table_count = next_u8(from) % 34; break;
     case 3: made->chunk.unit_shift = next_u8(from) % 16; break;
     case 4: made->chunk.source_nbytes += next_u8(from) % 65; break;
     case 5: made->chunk.source_nbytes = next_u32(from) % (8 * MAX_VALUES); break;
@@ -95,14 +95,22 @@ static void damage_fields(tape *from, fuzz_case *made)
     }
 }
 
-/* Scratch with `fill` in all that a small chunk uses, and at the end: filling it whole would be most
- * of the time. */
+/* Scratch with `fill` in most that a small chunk uses: filling it whole would be most of the time. */
 static uint8_t *filled_scratch(uint8_t fill)
 {
-    uint8_t *scratch = scratch_for_decoding();
-    memset(scratch, fill, znl_decode_scratch_nbytes() / 8);
-    memset(scratch + znl_decode_scratch_nbytes() - 8192, fill, 8192);
-    return scratch;
+    uint8_t *bytes = scratch_for_decoding();
+    znl_static_decode_scratch *scratch =
+        (znl_static_decode_scratch *)(((uintptr_t)bytes + 63) & ~(uintptr_t)63);
+    memset(scratch->chunks, fill, sizeof scratch->chunks);
+    memset(&scratch->cache, fill, sizeof scratch->cache / 16);
+    for (int i = 0; i < 2; i++) {
+        znl_arranged_decode_scratch *arranged = &scratch->arranged[i];
+        memset(arranged->arrangement.parts, fill, 1024);
+        memset(arranged->arrangement.row_classes, fill, MAX_VALUES / 4);
+        memset(arranged->arrangement.column_classes, fill, MAX_VALUES);
+        memset(arranged->values, fill, 8 * MAX_VALUES);
+    }
+    return bytes;
 }
 
 static int64_t decode_into(const znl_kernels *kernels, znl_chunk *chunk, uint8_t *out,
@@ -260,7 +268,7 @@ static const znl_layout *begin_static(tape *from, fuzz_case *made)
     if (size >= 240) count = ZNL_WIDE_LANES_MIN_VALUES + next_u8(from);
     chunk->source_nbytes = count * layout->width;
     const uint8_t tables = next_u8(from);
-    chunk->table_count = (uint8_t)(tables & 1 ? 1 : 1 + (tables >> 1) % ZNL_MAX_TABLES);
+    chunk->table_count = (uint8_t)(tables & 1 ? 1 : 1 + (tables >> 1) % ZNL_MAX_STATIC_TABLES);
     if (chunk->table_count > 1)
         chunk->unit_shift = tables & 128 ? ZNL_UNIT_SHIFT_LARGE : ZNL_UNIT_SHIFT_SMALL;
     for (unsigned t = 0; t < chunk->table_count; t++) pick_table(from, layout, made, t);
@@ -408,6 +416,89 @@ static void round_trip_inner(tape *from, fuzz_case *made)
     free(source);
 }
 
+/* A chunk of some values, tables, and the rows and columns of some parts. */
+static const znl_layout *begin_arranged(tape *from, fuzz_case *made, znl_arrangement *arrangement)
+{
+    znl_chunk *chunk = &made->chunk;
+    size_t rows = 0, columns = 0, count = 0;
+    chunk->method = ZNL_METHOD_ARRANGED;
+    chunk->dtype = pick_dtype(from);
+    const znl_layout *layout = znl_layout_of(chunk->dtype);
+    chunk->table_count = (uint8_t)(1 + next_u8(from) % ZNL_MAX_TABLES);
+    for (unsigned t = 0; t < chunk->table_count; t++) pick_table(from, layout, made, t);
+    const size_t wanted = ZNL_WIDE_LANES_MIN_VALUES + next_u8(from) * (size_t)(next_u8(from) % 8);
+    for (arrangement->part_count = 0; count < wanted;) {
+        znl_part *part = &arrangement->parts[arrangement->part_count++];
+        const uint8_t shape = next_u8(from);
+        part->has_columns = shape & 1;
+        part->row_values = 4 + (shape & 2 ? next_u8(from) : next_u32(from) % 1024);
+        if (shape & 4) part->row_values = (part->row_values + 63) / 64 * 64;
+        part->rows =
+            1 + (shape & 8 ? next_u8(from) % 8 : (uint32_t)(wanted - count) / part->row_values);
+        for (uint32_t i = 0; i < part->rows; i++)
+            arrangement->row_classes[rows++] = next_u8(from) % chunk->table_count;
+        for (uint32_t i = 0; i < part->row_values && part->has_columns; i++)
+            arrangement->column_classes[columns++] = next_u8(from) % 9;
+        count += (size_t)part->rows * part->row_values;
+    }
+    chunk->source_nbytes = (uint32_t)(count * layout->width);
+    return layout;
+}
+
+/* Fit some of a chunk's tables to its values: few others make its body smaller than they are. */
+static void fit_tables(tape *from, const znl_layout *layout, fuzz_case *made)
+{
+    static uint32_t counts[ZNL_MAX_SYMBOL_VALUES];
+    const znl_chunk *chunk = &made->chunk;
+    portable.histogram(layout, chunk->source, chunk->source_nbytes / layout->width, 1, counts);
+    for (unsigned t = 0; t < chunk->table_count; t++) {
+        znl_table *wire = &made->tables[t];
+        if (next_u8(from) < 16) continue;
+        znl_table_fit(counts, layout->symbol_bits, &made->frequencies[t]);
+        wire->nbytes = (uint32_t)znl_table_write(&made->frequencies[t], wire->bytes);
+        REQUIRE(znl_table_check(wire->bytes, wire->nbytes, &wire->name) == ZNL_OK);
+        made->chunk.tables[t] = wire->name;
+    }
+}
+
+static void round_trip_arranged(tape *from, fuzz_case *made)
+{
+    static znl_static_encode_scratch *scratch;
+    static znl_arranged_encode_scratch *arranged;
+    static znl_arrangement arrangement;
+    if (!scratch) scratch = (znl_static_encode_scratch *)(void *)exactly(sizeof *scratch);
+    if (!arranged) arranged = (znl_arranged_encode_scratch *)(void *)exactly(sizeof *arranged);
+    const znl_layout *layout = begin_arranged(from, made, &arrangement);
+    znl_chunk *chunk = &made->chunk;
+    if (chunk->source_nbytes > 8 * MAX_VALUES) return;
+    chunk->body_room = chunk->source_nbytes + ZNL_BODY_SLACK_NBYTES;
+    uint8_t *source = exactly(chunk->source_nbytes), *room = exactly(chunk->body_room);
+    fill_values(from, source, chunk->source_nbytes, layout->width);
+    chunk->source = source;
+    if (next_u8(from) < 224) fit_tables(from, layout, made);
+    chunk->body = room;
+    chunk->checksum = znl_xxh3_64(&chosen, source, chunk->source_nbytes);
+    znl_chunk expected = *chunk;
+    expected.body = exactly(chunk->body_room);
+    scratch->cache.count = 0;
+    const int status = znl_arranged_encode(&portable, layout, made->frequencies, &expected,
+                                           &arrangement, scratch, arranged);
+    REQUIRE(znl_arranged_encode(&chosen, layout, made->frequencies, chunk, &arrangement, scratch,
+                                arranged) == status);
+    if (status == ZNL_OK) require_same(chunk, &expected);
+    free(expected.body);
+    if (status == ZNL_OK) {
+        uint8_t *out = exactly(chunk->source_nbytes);
+        REQUIRE(chunk->body_nbytes < chunk->source_nbytes);
+        REQUIRE(decode(made, room + chunk->body_offset, chunk->body_nbytes, out) == ZNL_OK);
+        REQUIRE(memcmp(out, source, chunk->source_nbytes) == 0);
+        decode_damaged(from, made, room + chunk->body_offset, chunk->body_nbytes);
+        free(out);
+    }
+    free(room);
+    free(source);
+}
+
 static void check_table(const uint8_t *in, size_t in_nbytes)
 {
     uint8_t *exact = exactly(in_nbytes);
@@ -432,7 +523,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_nbytes)
     case 0: decode_input(&from, &made, 0); break;
     case 1: decode_input(&from, &made, 1); break;
     case 2: round_trip_public(&from, &made); break;
-    default: round_trip_inner(&from, &made); break;
+    default:
+        if (next_u8(&from) & 1)
+            round_trip_arranged(&from, &made);
+        else
+            round_trip_inner(&from, &made);
+        break;
     }
     return 0;
 }

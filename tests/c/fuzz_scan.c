@@ -81,11 +81,12 @@ static void put_chunk(tape *from, wire *to)
     const uint8_t method = next_u8(from), size = next_u8(from);
     size_t nbytes = method & 16 ? size : 1u << size % 4;
     head[0] = next_u8(from) % ZNL_DTYPE_COUNT;
-    head[1] = method % 4;
-    if (head[1] == ZNL_METHOD_STATIC) {
+    head[1] = method % 5;
+    if (head[1] == ZNL_METHOD_STATIC || head[1] == ZNL_METHOD_ARRANGED) {
+        const int is_static = head[1] == ZNL_METHOD_STATIC;
         head[0] = method & 32 ? 10 : 4;
-        head[2] = (uint8_t)(1 + (method >> 6 ? size % 8 : 0));
-        if (head[2] > 1) head[3] = method & 64 ? 6 : 9;
+        head[2] = (uint8_t)(1 + (method >> 6 ? size % (is_static ? 8 : 32) : 0));
+        if (head[2] > 1 && is_static) head[3] = method & 64 ? 6 : 9;
         nbytes = size;
     }
     store_u32le(head + 4, head[1] == ZNL_METHOD_RAW ? (uint32_t)nbytes : 64u * (1 + size % 16));

@@ -25,9 +25,10 @@ static char where[128];
 
 /* --- tables ------------------------------------------------------------------------------------- */
 
-static znl_freq_table tables[ZNL_MAX_TABLES];
-static znl_encode_model encode_models[ZNL_MAX_TABLES];
-static znl_decode_model decode_models[2][ZNL_MAX_TABLES]; /* without, with the table of slots */
+static znl_freq_table tables[ZNL_MAX_STATIC_TABLES];
+static znl_encode_model encode_models[ZNL_MAX_STATIC_TABLES];
+static znl_decode_model decode_models[2]
+                                     [ZNL_MAX_STATIC_TABLES]; /* without, with the table of slots */
 
 /* Frequencies of a kind: 0 to 31 all but 31 to that symbol, then equal ones, universal, random. */
 static void make_frequencies(unsigned kind, uint64_t *seed, znl_freq_table *table)
@@ -51,7 +52,7 @@ static void make_tables(unsigned symbol_bits, unsigned kind, uint64_t *seed)
     const unsigned value_count = 1u << symbol_bits;
     memset(encode_models, 0xa5, sizeof encode_models);
     memset(decode_models, 0xa5, sizeof decode_models);
-    for (unsigned t = 0; t < ZNL_MAX_TABLES; t++) {
+    for (unsigned t = 0; t < ZNL_MAX_STATIC_TABLES; t++) {
         make_frequencies((kind + t * 7) % 48, seed, &tables[t]);
         tables[t].base = (uint16_t)(random_below(seed, 2) ? value_count - 1 - random_below(seed, 32)
                                                           : random_below(seed, value_count));
@@ -625,19 +626,20 @@ static void end_merging(const wire *in, merged *out)
     free_superblock(&out->planes);
 }
 
-/* Both chunks by the portable kernels, one after the other; `count` blocks have one table. */
+/* Both chunks by the portable kernels, one after the other; `count` blocks have one table, 0: each its own. */
 static int merge_one_by_one(const znl_layout *layout, const wire *const in[2], size_t count,
                             uint64_t seed, merged out[2])
 {
     const znl_kernels *kernels = use_level(ZNL_ISA_SCALAR);
+    const size_t step = count ? count : 1;
     int status = ZNL_OK;
     for (int i = 0; i < 2; i++) {
         begin_merging(in[i], layout, seed + (unsigned)i, &out[i]);
         uint16_t *symbols = (uint16_t *)(void *)out[i].buffers.symbols.bytes;
         superblock *planes = &out[i].planes;
-        for (size_t b = 0; b < in[i]->block_count && status == ZNL_OK; b += count)
+        for (size_t b = 0; b < in[i]->block_count && status == ZNL_OK; b += step)
             status = kernels->rans_decode(&out[i].coder.lanes, model_at(in[i], b, 1),
-                                          symbols + 64 * b, count);
+                                          symbols + 64 * b, step);
         const size_t plane_nbytes = 64 * in[i]->block_count + (seed + (unsigned)i) % 70;
         if (status == ZNL_OK)
             kernels->merge(layout, symbols, planes->planes.bytes, plane_nbytes, in[i]->block_count,
@@ -649,20 +651,25 @@ static int merge_one_by_one(const znl_layout *layout, const wire *const in[2], s
 static int merge_pair(const znl_kernels *kernels, const znl_layout *layout, const wire *const in[2],
                       size_t count, uint64_t seed, merged out[2])
 {
+    const size_t step = count ? count : in[0]->block_count;
     int status = ZNL_OK;
     for (int i = 0; i < 2; i++) begin_merging(in[i], layout, seed + (unsigned)i, &out[i]);
-    for (size_t b = 0; b < in[0]->block_count && status == ZNL_OK; b += count) {
+    for (size_t b = 0; b < in[0]->block_count && status == ZNL_OK; b += step) {
+        const znl_decode_model *models[2][ZNL_MAX_STATIC_TABLES];
         znl_decode_stream streams[2];
         for (int i = 0; i < 2; i++) {
             superblock *planes = &out[i].planes;
             streams[i].lanes = &out[i].coder.lanes;
-            streams[i].model = model_at(in[i], b, 0);
+            for (unsigned t = 0; t < ZNL_MAX_STATIC_TABLES; t++)
+                models[i][t] = count ? model_at(in[i], b, 0) : &decode_models[0][t];
+            streams[i].models.of_class = models[i];
+            streams[i].models.classes = count ? NULL : in[i]->class_of;
             streams[i].planes = planes->planes.bytes + 64 * b;
             streams[i].plane_nbytes = 64 * in[i]->block_count + (seed + (unsigned)i) % 70;
             streams[i].bit_plane = planes->bit_plane.bytes + 8 * b * layout->low_bits;
             streams[i].out = planes->values.bytes + 64 * b * layout->width;
         }
-        status = kernels->decode_pair(layout, streams, count / 8);
+        status = kernels->decode_pair(layout, streams, step / 8);
     }
     return status;
 }
@@ -698,21 +705,24 @@ static void check_pair(const znl_kernels *kernels, const znl_layout *layout, wir
     }
 }
 
-/* A pair of chunks with `count` blocks to a table; returns 0 where an encoder found no room. */
+/* A pair of chunks with `count` blocks to a table, 0: with any table for each block; returns 0 where an
+ * encoder found no room. */
 static int make_pair(unsigned round, size_t count, uint64_t *seed, unsigned *symbol_bits,
                      wire chunks[2])
 {
     static plain in;
+    const size_t step = count ? count : 8;
     make_plain(round, seed, &in);
     *symbol_bits = in.symbol_bits;
     in.lane_count = ZNL_WIDE_LANES;
-    in.block_count = count * (1 + random_below(seed, (uint32_t)(MAX_BLOCKS / count)));
-    for (size_t b = 0; b < MAX_BLOCKS; b++) in.class_of[b] = (uint8_t)(b / count % 8);
-    if (!wire_of(&in, count, 0, &chunks[0])) return 0;
+    in.block_count = step * (1 + random_below(seed, (uint32_t)(MAX_BLOCKS / step)));
+    for (size_t b = 0; b < MAX_BLOCKS; b++)
+        in.class_of[b] = (uint8_t)(count ? b / count % 8 : random_below(seed, 8));
+    if (!wire_of(&in, step, 0, &chunks[0])) return 0;
     for (size_t i = 0; i < MAX_VALUES; i++)
         in.values[i] = (uint16_t)(in.values[i] ^ (random_u64(seed) & 3));
     for (size_t b = 0; b < MAX_BLOCKS; b++) in.class_of[b] ^= round % 8;
-    return wire_of(&in, count, 0, &chunks[1]);
+    return wire_of(&in, step, 0, &chunks[1]);
 }
 
 static void check_pairs(const znl_kernels *kernels)
@@ -720,7 +730,7 @@ static void check_pairs(const znl_kernels *kernels)
     static wire chunks[2];
     uint64_t seed = 5;
     for (unsigned round = 0; round < 600; round++) {
-        const size_t count = 8 * (1 + (size_t)random_below(&seed, 3));
+        const size_t count = 8 * (size_t)random_below(&seed, 4);
         const znl_layout *layout = znl_layout_of(MODELLED_DTYPES[round % MODELLED_DTYPE_COUNT]);
         unsigned symbol_bits;
         snprintf(where, sizeof where, "pair, round %u", round);

@@ -6,9 +6,9 @@
 
 enum { VALUES = 1024, ROUNDS = 300, MAX_LANES = ZNL_WIDE_LANES, SYMBOL_BITS = 9 };
 
-static znl_freq_table tables[ZNL_MAX_TABLES];
-static znl_encode_model encode_models[ZNL_MAX_TABLES];
-static znl_decode_model decode_models[ZNL_MAX_TABLES];
+static znl_freq_table tables[ZNL_MAX_STATIC_TABLES];
+static znl_encode_model encode_models[ZNL_MAX_STATIC_TABLES];
+static znl_decode_model decode_models[ZNL_MAX_STATIC_TABLES];
 
 /* One run of the coder: all that goes in and all that may come out. */
 typedef struct {
@@ -177,7 +177,7 @@ static void random_run(uint64_t *seed, run *r)
 {
     memset(r, 0, sizeof *r);
     r->lane_count = random_below(seed, 2) ? ZNL_WIDE_LANES : ZNL_NARROW_LANES;
-    r->table_count = random_below(seed, 2) ? 1 : 2 + random_below(seed, ZNL_MAX_TABLES - 1);
+    r->table_count = random_below(seed, 2) ? 1 : 2 + random_below(seed, ZNL_MAX_STATIC_TABLES - 1);
     r->unit_shift = r->table_count > 1 ? 6 + 3 * random_below(seed, 2) : 0;
     r->value_count = 64 * (1 + random_below(seed, VALUES / 64));
     for (unsigned t = 0; t < r->table_count; t++) {

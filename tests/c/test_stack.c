@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "levels.h"
+#include "static_body.h"
 #include "values.h"
 
 enum {
@@ -51,8 +52,45 @@ static void *run_task(void *argument)
     return NULL;
 }
 
+static znl_arrangement arrangement;
+static znl_static_encode_scratch encoder;
+static znl_arranged_encode_scratch arranger;
+
+/* The same with the arranged method, and as many tables as can be. */
+static void *run_arranged_task(void *argument)
+{
+    task *todo = argument;
+    const znl_kernels *kernels = &level_kernels[level];
+    znl_chunk *chunk = &todo->chunks[0];
+    znl_freq_table tables[ZNL_MAX_TABLES];
+    static uint32_t counts[ZNL_MAX_SYMBOL_VALUES];
+    znl_table wire[2 * ZNL_MAX_TABLES];
+    const znl_layout *layout = znl_layout_of(todo->dtype);
+    kernels->histogram(layout, chunk->source, chunk->source_nbytes / layout->width, 1, counts);
+    for (unsigned t = 0; t < ZNL_MAX_TABLES; t++) {
+        counts[t]++; /* another table each time */
+        znl_table_fit(counts, layout->symbol_bits, &tables[t]);
+        wire[t].nbytes = (uint32_t)znl_table_write(&tables[t], wire[t].bytes);
+        CHECK(znl_table_check(wire[t].bytes, wire[t].nbytes, &wire[t].name) == 0, "table %u", t);
+        chunk->tables[t] = wire[t].name;
+        wire[ZNL_MAX_TABLES + t] = wire[t];
+    }
+    chunk->method = ZNL_METHOD_ARRANGED;
+    chunk->table_count = ZNL_MAX_TABLES;
+    chunk->checksum = znl_xxh3_64_scalar(chunk->source, chunk->source_nbytes);
+    todo->encoded =
+        znl_arranged_encode(kernels, layout, tables, chunk, &arrangement, &encoder, &arranger);
+    chunk->body += chunk->body_offset;
+    todo->chunks[1] = *chunk;
+    for (unsigned i = 0; i < 2; i++) todo->chunks[i].source = todo->out[i].bytes;
+    if (todo->encoded == 0)
+        todo->decoded = znl_decode_chunks(kernels, todo->chunks, 2, wire, 2 * ZNL_MAX_TABLES,
+                                          todo->decode_scratch.bytes, todo->decode_scratch.nbytes);
+    return NULL;
+}
+
 /* Run the task in a thread with that stack; returns the bytes of stack that were written to. */
-static size_t run_on_small_stack(task *todo)
+static size_t run_on_small_stack(task *todo, void *(*run)(void *))
 {
     const size_t least = (size_t)PTHREAD_STACK_MIN;
     const size_t stack_nbytes = least > STACK_NBYTES ? least : STACK_NBYTES;
@@ -68,7 +106,7 @@ static size_t run_on_small_stack(task *todo)
     pthread_t thread;
     int status = pthread_attr_init(&attributes);
     if (!status) status = pthread_attr_setstack(&attributes, stack, stack_nbytes);
-    if (!status) status = pthread_create(&thread, &attributes, run_task, todo);
+    if (!status) status = pthread_create(&thread, &attributes, run, todo);
     if (!status) status = pthread_join(thread, NULL);
     CHECK(status == 0, "thread: %s", strerror(status));
     pthread_attr_destroy(&attributes);
@@ -81,14 +119,22 @@ static size_t run_on_small_stack(task *todo)
     return used;
 }
 
+/* How a chunk is coded. */
+enum way { ONE_TABLE, JOINED, ARRANGED, WAYS };
+
 /* Returns the bytes of stack that encoding and decoding one chunk of a dtype took. */
-static size_t check_dtype(task *todo, unsigned dtype, int is_joined)
+static size_t check_dtype(task *todo, unsigned dtype, enum way way)
 {
+    const int is_joined = way == JOINED;
     const size_t count = is_joined ? VALUE_COUNT : 131072, nbytes = count * dtype_width(dtype);
     todo->source = guarded_new(nbytes, 0, 0);
     todo->body = guarded_new(nbytes + ZNL_BODY_SLACK_NBYTES, 0, 0);
     for (unsigned i = 0; i < 2; i++) todo->out[i] = guarded_new(nbytes, 0, 0);
-    make_values(dtype, is_joined ? RUNS : WIDE, dtype, todo->source.bytes, count);
+    make_values(dtype,
+                is_joined         ? RUNS
+                : way == ARRANGED ? GAUSSIAN
+                                  : WIDE,
+                dtype, todo->source.bytes, count);
     todo->dtype = dtype;
     memset(todo->chunks, 0, sizeof todo->chunks);
     todo->chunks[0].source = todo->source.bytes;
@@ -97,11 +143,11 @@ static size_t check_dtype(task *todo, unsigned dtype, int is_joined)
     todo->chunks[0].body_room = (uint32_t)todo->body.nbytes;
     todo->chunks[0].dtype = (uint8_t)dtype;
     todo->chunks[0].is_joined = (uint8_t)is_joined;
-    const size_t used = run_on_small_stack(todo);
+    const size_t used = run_on_small_stack(todo, way == ARRANGED ? run_arranged_task : run_task);
     CHECK(todo->encoded >= 0 && todo->decoded == 0, "dtype %u: %lld %lld", dtype,
           (long long)todo->encoded, (long long)todo->decoded);
-    CHECK(todo->chunks[0].method == ZNL_METHOD_STATIC, "dtype %u: method %u", dtype,
-          todo->chunks[0].method);
+    CHECK(todo->chunks[0].method == (way == ARRANGED ? ZNL_METHOD_ARRANGED : ZNL_METHOD_STATIC),
+          "dtype %u: method %u", dtype, todo->chunks[0].method);
     for (unsigned i = 0; i < 2; i++)
         CHECK(memcmp(todo->source.bytes, todo->out[i].bytes, nbytes) == 0, "dtype %u", dtype);
     CHECK(guarded_free(&todo->source) && guarded_free(&todo->body) && guarded_free(&todo->out[0]) &&
@@ -115,15 +161,19 @@ int main(void)
     task todo;
     memset(&todo, 0, sizeof todo);
     new_levels();
-    const size_t empty = run_on_small_stack(&todo);
+    const size_t empty = run_on_small_stack(&todo, run_task);
+    arrangement.part_count = 1;
+    arrangement.parts[0] = (znl_part){128, 1024, 1};
+    for (size_t i = 0; i < 128; i++) arrangement.row_classes[i] = (uint8_t)(i * 7 % ZNL_MAX_TABLES);
+    for (size_t i = 0; i < 1024; i++) arrangement.column_classes[i] = (uint8_t)(i * 5 % 9);
     todo.encode_scratch = guarded_new(znl_encode_scratch_nbytes(1), 0, 0);
     todo.decode_scratch = guarded_new(znl_decode_scratch_nbytes(), 0, 0);
     for (int i = 0; i < level_count; i++) {
         size_t most = 0;
         use_level(i);
         for (unsigned d = 0; d < MODELLED_DTYPE_COUNT; d++)
-            for (int is_joined = 0; is_joined < 2; is_joined++) {
-                const size_t used = check_dtype(&todo, MODELLED_DTYPES[d], is_joined);
+            for (enum way way = 0; way < WAYS; way++) {
+                const size_t used = check_dtype(&todo, MODELLED_DTYPES[d], way);
                 if (used > most) most = used;
             }
         printf("%s: stack: %zu of %d bytes, %zu of them by a thread that does nothing\n",

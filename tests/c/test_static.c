@@ -268,8 +268,8 @@ static void check_inner_encoder(unsigned dtype, unsigned table_count, unsigned u
     static uint32_t counts[ZNL_MAX_SYMBOL_VALUES];
     const znl_layout *layout = znl_layout_of(dtype);
     const znl_kernels *kernels = &level_kernels[level];
-    znl_freq_table tables[ZNL_MAX_TABLES];
-    znl_table wire[ZNL_MAX_TABLES];
+    znl_freq_table tables[ZNL_MAX_STATIC_TABLES];
+    znl_table wire[ZNL_MAX_STATIC_TABLES];
     uint64_t seed = dtype + 16 * table_count + 256 * unit_shift + count;
     test_case made = new_case(dtype, WIDE, count, 0, 0, seed);
     znl_chunk *chunk = &made.chunk;
@@ -337,7 +337,7 @@ static void check_inner_encoders(void)
     static const uint32_t counts[] = {1000, 2047, 2048, 3000, 6149};
     for (unsigned d = 0; d < MODELLED_DTYPE_COUNT; d++)
         for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
-            for (unsigned tables = 1; tables <= ZNL_MAX_TABLES; tables++)
+            for (unsigned tables = 1; tables <= ZNL_MAX_STATIC_TABLES; tables++)
                 for (unsigned shift = 6; shift <= 9; shift += 3)
                     check_inner_encoder(MODELLED_DTYPES[d], tables, tables > 1 ? shift : 0,
                                         counts[i]);

@@ -129,10 +129,10 @@ static znl_chunk naming_chunk(const znl_table *tables, unsigned count, const gua
     znl_chunk chunk;
     memset(&chunk, 0, sizeof chunk);
     chunk.dtype = 10;
-    chunk.method = ZNL_METHOD_STATIC;
+    chunk.method = count > ZNL_MAX_STATIC_TABLES ? ZNL_METHOD_ARRANGED : ZNL_METHOD_STATIC;
     chunk.source_nbytes = 64;
     chunk.table_count = (uint8_t)count;
-    chunk.unit_shift = count > 1 ? ZNL_UNIT_SHIFT_LARGE : 0;
+    if (count > 1 && count <= ZNL_MAX_STATIC_TABLES) chunk.unit_shift = ZNL_UNIT_SHIFT_LARGE;
     chunk.body = body->bytes;
     chunk.body_nbytes = (uint32_t)body->nbytes;
     for (unsigned t = 0; t < count; t++) chunk.tables[t] = tables[t].name;
@@ -364,16 +364,14 @@ static void check_same_stream(const znl_stream *a, const znl_stream *b)
               a->context_nbytes == b->context_nbytes && a->dtype_count == b->dtype_count &&
               a->kept_count == b->kept_count && a->kept_next == b->kept_next,
           "%s: counts", where);
-    CHECK(memcmp(a->source_by_dtype, b->source_by_dtype, sizeof a->source_by_dtype) == 0 &&
-              memcmp(a->stored_by_dtype, b->stored_by_dtype, sizeof a->stored_by_dtype) == 0 &&
+    CHECK(memcmp(a->source_by_method, b->source_by_method, sizeof a->source_by_method) == 0 &&
+              memcmp(a->stored_by_method, b->stored_by_method, sizeof a->stored_by_method) == 0 &&
               memcmp(a->dtypes, b->dtypes, a->dtype_count) == 0,
           "%s: dtypes", where);
     CHECK(memcmp(a->entries, b->entries, (size_t)a->chunk_count * ZNL_ENTRY_NBYTES) == 0 &&
               memcmp(a->context, b->context, a->context_nbytes) == 0 &&
               memcmp(a->table_names, b->table_names, a->table_count * sizeof *a->table_names) == 0,
           "%s: page", where);
-    CHECK(memcmp(a->kept_names, b->kept_names, a->kept_count * sizeof *a->kept_names) == 0,
-          "%s: names", where);
     for (size_t t = 0; t < a->kept_count; t++) check_same_table(&a->kept[t], &b->kept[t], t);
 }
 
@@ -405,8 +403,8 @@ static void check_same_chunk(const znl_chunk *taken, const znl_chunk *framed, si
 /* The chunks of a reader lie where the entries of the pages say, and all are counted. */
 static void check_places(const reader *by, const written *from)
 {
-    uint64_t at = 1000, source_by_dtype[ZNL_DTYPE_COUNT] = {0},
-             stored_by_dtype[ZNL_DTYPE_COUNT] = {0};
+    uint64_t at = 1000, source_by_method[ZNL_DTYPE_COUNT][ZNL_METHOD_COUNT + 1] = {{0}},
+             stored_by_method[ZNL_DTYPE_COUNT][ZNL_METHOD_COUNT + 1] = {{0}};
     const znl_stream *end = &by->stream;
     size_t number = 0;
     for (size_t page = 0; page <= from->page_count; page++) {
@@ -427,17 +425,18 @@ static void check_places(const reader *by, const written *from)
             const uint32_t stored_nbytes = load_u32le(entry + 4) + load_u32le(entry + 8);
             source_nbytes += chunk->source_nbytes;
             records_nbytes += stored_nbytes;
-            source_by_dtype[entry[13]] += chunk->source_nbytes;
-            stored_by_dtype[entry[13]] += stored_nbytes;
+            const size_t method = entry[12] == 3 ? ZNL_METHOD_COUNT : entry[14];
+            source_by_method[entry[13]][method] += chunk->source_nbytes;
+            stored_by_method[entry[13]][method] += stored_nbytes;
         }
         CHECK(stream->source_nbytes == source_nbytes && stream->records_nbytes == records_nbytes,
               "%s: page %zu", where, page);
         at += 16; /* the PAGE */
     }
     CHECK(number == by->taken_count, "%s: %zu chunks", where, number);
-    CHECK(memcmp(source_by_dtype, end->source_by_dtype, sizeof source_by_dtype) == 0 &&
-              memcmp(stored_by_dtype, end->stored_by_dtype, sizeof stored_by_dtype) == 0,
-          "%s: bytes by dtype", where);
+    CHECK(memcmp(source_by_method, end->source_by_method, sizeof source_by_method) == 0 &&
+              memcmp(stored_by_method, end->stored_by_method, sizeof stored_by_method) == 0,
+          "%s: bytes by method", where);
     number = 0; /* of the dtype that appears next */
     for (size_t i = 0; i < by->taken_count; i++) {
         size_t d = 0;
@@ -733,7 +732,7 @@ static void check_longest_lead(void)
     const znl_chunk chunk = naming_chunk(tables, ZNL_MAX_TABLES, &body);
     const int64_t nbytes = znl_frame_chunks(stream, &level_kernels[0], &chunk, 1, tables,
                                             ZNL_MAX_TABLES, out.bytes, out.nbytes, &framed);
-    CHECK(nbytes == 8 * (16 + 48) + 16 + 16 + 8 * 8 + 1 + 3 && framed == 1, "%lld bytes",
+    CHECK(nbytes == 32 * (16 + 48) + 16 + 16 + 8 * 32 + 1 + 3 && framed == 1, "%lld bytes",
           (long long)nbytes);
     CHECK(guarded_free(&out) && guarded_free(&body), "longest lead");
     free(stream);
@@ -757,12 +756,12 @@ static unsigned frame_naming(znl_stream *stream, const znl_table *table, const g
     return count_records(&records, 1) + count_records(&records, 2);
 }
 
-/* A writer counts on the last 1016 tables, so that the 8 of a chunk are all among a reader's 1024. */
+/* A writer counts on the last 992 tables, so that the 32 of a chunk are all among a reader's 1024. */
 static void check_tables_written_again(void)
 {
     guarded body = guarded_new(8, 3, 0);
     const znl_table first = flat_table(4095);
-    for (unsigned between = 1015; between <= 1016; between++) {
+    for (unsigned between = 991; between <= 992; between++) {
         znl_stream *stream = allocated(1, sizeof *stream);
         snprintf(where, sizeof where, "%u tables between", between);
         CHECK(frame_naming(stream, &first, &body, NULL) == 2, "%s", where);
@@ -771,17 +770,17 @@ static void check_tables_written_again(void)
             const znl_table other = flat_table(t);
             CHECK(frame_naming(stream, &other, &body, NULL) == 2, "%s: %u", where, t);
         }
-        CHECK(frame_naming(stream, &first, &body, NULL) == (between < 1016 ? 1 : 2), "%s", where);
+        CHECK(frame_naming(stream, &first, &body, NULL) == (between < 992 ? 1 : 2), "%s", where);
         free(stream);
     }
 
-    /* Of a chunk's 8 tables the first is known, but no more once the others are written. */
+    /* Of a chunk's 32 tables the first is known, but no more once the others are written. */
     znl_stream *stream = allocated(1, sizeof *stream);
     znl_table tables[ZNL_MAX_TABLES];
     uint8_t out[ZNL_FRAME_NBYTES + 8];
     size_t framed = 0;
     for (unsigned t = 0; t < ZNL_MAX_TABLES; t++) tables[t] = flat_table(t ? 3000 + t : 4095);
-    for (unsigned t = 0; t < 1016; t++) {
+    for (unsigned t = 0; t < 992; t++) {
         const znl_table other = t ? flat_table(t) : first;
         frame_naming(stream, &other, &body, NULL);
     }
@@ -790,7 +789,7 @@ static void check_tables_written_again(void)
     const int64_t nbytes = znl_frame_chunks(stream, &level_kernels[0], &chunk, 1, tables,
                                             ZNL_MAX_TABLES, out, sizeof out, &framed);
     const wire records = {out, nbytes > 0 ? (size_t)nbytes : 0, 0};
-    CHECK(count_records(&records, 2) == 7 && stream->table_count == 8, "%lld: %u tables",
+    CHECK(count_records(&records, 2) == 31 && stream->table_count == 32, "%lld: %u tables",
           (long long)nbytes, count_records(&records, 2));
     free(stream);
     CHECK(guarded_free(&body), "tables written again");
@@ -1135,6 +1134,9 @@ static void check_wrong_calls(void)
     bad = good;
     bad.dtype = ZNL_DTYPE_COUNT;
     expect_refusal(&bad, &table, ZNL_E_BAD_CALL, "dtype 23");
+    bad = good;
+    bad.method = ZNL_METHOD_COUNT;
+    expect_refusal(&bad, &table, ZNL_E_BAD_CALL, "method 5");
 
     /* A full page takes nothing until the next one is begun. */
     znl_stream *stream = allocated(1, sizeof *stream);

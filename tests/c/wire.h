@@ -88,8 +88,8 @@ static inline void forget_all(znl_stream *stream)
 {
     znl_stream_next_page(stream);
     stream->dtype_count = stream->kept_count = stream->kept_next = 0;
-    memset(stream->source_by_dtype, 0, sizeof stream->source_by_dtype);
-    memset(stream->stored_by_dtype, 0, sizeof stream->stored_by_dtype);
+    memset(stream->source_by_method, 0, sizeof stream->source_by_method);
+    memset(stream->stored_by_method, 0, sizeof stream->stored_by_method);
 }
 
 /* Section 6.1. */
@@ -137,9 +137,10 @@ static inline int is_chunk_head(const uint8_t *head, size_t nbytes, const uint64
     if (nbytes < 16) return 0;
     const unsigned dtype = head[0], method = head[1], count = head[2], shift = head[3];
     const uint32_t source_nbytes = load_u32le(head + 4);
-    if (dtype > 22 || method > 3) return 0;
-    if (method == 3 ? count < 1 || count > 8 : count != 0) return 0;
-    if (count < 2 ? shift != 0 : shift != 6 && shift != 9) return 0;
+    const unsigned most = method == 3 ? 8 : method == 4 ? 32 : 0;
+    if (dtype > 22 || method > 4) return 0;
+    if (count > most || (most > 0 && count < 1)) return 0;
+    if (method != 3 || count < 2 ? shift != 0 : shift != 6 && shift != 9) return 0;
     if (source_nbytes < 1 || source_nbytes > 16777216) return 0;
     if (nbytes != 16 + 8 * count) return 0;
     for (unsigned t = 0; t < count; t++) {

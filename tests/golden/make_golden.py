@@ -15,6 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 
+from arranged_streams import ARRANGED_HOSTILE  # noqa: E402
 from golden_cases import CASES  # noqa: E402
 from hostile_streams import HOSTILE  # noqa: E402
 
@@ -41,7 +42,7 @@ def main() -> None:
         write_new(GOOD / f"{name}.znl", case.encode(source))
         digest = hashlib.sha256(source).hexdigest()
         write_new(GOOD / f"{name}.sha256", f"{digest}\n".encode("ascii"))
-    for name, (error, stream) in HOSTILE.items():
+    for name, (error, stream) in (HOSTILE | ARRANGED_HOSTILE).items():
         if isinstance(error, type) and len(stream) <= MAX_BAD_NBYTES:
             write_new(BAD / f"{name}.znl", stream)
 

@@ -8,7 +8,7 @@ import argparse
 import zipnn_like as znl
 
 from ..errors import UsageError
-from .coding import report_record, tell_dtypes
+from .coding import report_record, tell_methods
 from .console import Console, size_text
 from .exits import run_each
 from .progress import speed_text
@@ -46,4 +46,4 @@ def _tell(path: str, report: znl.Report, console: Console) -> None:
     size, speed = size_text(report.source_bytes), speed_text(report.source_bytes, report.seconds)
     digest = f", sha256 {report.sha256}" if report.sha256 else ""
     console.say(f"{path}: ok, {size}, {speed}{digest}")
-    tell_dtypes(report, console)
+    tell_methods(report, console)

@@ -13,6 +13,7 @@ import zipnn_like as znl
 from ..errors import SourceError
 from .console import (
     Console,
+    methods_record,
     percent_text,
     ratio_or_none,
     size_text,
@@ -124,7 +125,7 @@ def _tell(direction: Direction, job: Job, report: znl.Report, console: Console) 
     share = percent_text(report.stored_bytes, report.source_bytes)
     speed = speed_text(report.source_bytes, report.seconds)
     console.note(f"{job.source}: {first} -> {second} ({share}), {speed}")
-    tell_dtypes(report, console)
+    tell_methods(report, console)
 
 
 def _tell_copy(direction: Direction, job: Job, console: Console) -> None:
@@ -145,14 +146,16 @@ def report_record(report: znl.Report) -> dict[str, Any]:
         "seconds": report.seconds,
         "sha256": report.sha256,
         "by_dtype": totals_record(report.by_dtype),
+        "by_method": methods_record(report.by_method),
     }
 
 
-def tell_dtypes(report: znl.Report, console: Console) -> None:
-    """With -v, one line for each dtype under the summary."""
+def tell_methods(report: znl.Report, console: Console) -> None:
+    """With -v, one line for each dtype and method under the summary."""
     if not console.verbose:
         return
-    for dtype, totals in report.by_dtype.items():
-        sizes = f"{size_text(totals.source_bytes)} -> {size_text(totals.stored_bytes)}"
-        share = percent_text(totals.stored_bytes, totals.source_bytes)
-        console.note(f"  {dtype}: {sizes} ({share})")
+    for dtype, methods in report.by_method.items():
+        for method, totals in methods.items():
+            sizes = f"{size_text(totals.source_bytes)} -> {size_text(totals.stored_bytes)}"
+            saved = percent_text(totals.source_bytes - totals.stored_bytes, totals.source_bytes)
+            console.note(f"  {dtype} {method}: {sizes} ({saved} saved)")

@@ -20,7 +20,7 @@ class Console:
     """The voice of one run.
 
     quiet     no summaries and no progress; errors are always told
-    verbose   summaries name the dtypes
+    verbose   summaries name the dtypes and their methods
     as_json   results are JSON lines on stdout instead of text
     """
 
@@ -136,9 +136,14 @@ def ratio_or_none(part_nbytes: int, whole_nbytes: int) -> float | None:
     return part_nbytes / whole_nbytes if whole_nbytes else None
 
 
-def totals_record(by_dtype: Mapping[str, znl.Totals]) -> dict[str, dict[str, int]]:
-    """Totals by dtype for JSON."""
+def totals_record(totals_by: Mapping[str, znl.Totals]) -> dict[str, dict[str, int]]:
+    """Totals by dtype, or by method, for JSON."""
     return {
-        dtype: {"source_bytes": totals.source_bytes, "stored_bytes": totals.stored_bytes}
-        for dtype, totals in by_dtype.items()
+        name: {"source_bytes": totals.source_bytes, "stored_bytes": totals.stored_bytes}
+        for name, totals in totals_by.items()
     }
+
+
+def methods_record(by_method: Mapping[str, Mapping[str, znl.Totals]]) -> dict[str, Any]:
+    """Totals by dtype and method for JSON."""
+    return {dtype: totals_record(methods) for dtype, methods in by_method.items()}

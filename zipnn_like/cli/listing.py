@@ -12,6 +12,7 @@ import zipnn_like as znl
 from ..errors import UsageError
 from .console import (
     Console,
+    methods_record,
     percent_text,
     ratio_or_none,
     size_text,
@@ -24,23 +25,24 @@ Row = Sequence[str]
 
 
 def inspect(args: argparse.Namespace, console: Console) -> int:
-    """Show each file: totals, then its tensors, then totals by dtype."""
+    """Show each file: totals, then its tensors, then totals by dtype; with --methods by method."""
     if STREAM in args.files:
         raise UsageError("inspect needs files: a directory at the end can't be read from a pipe")
 
     def work(path: str) -> None:
         with znl.open(path) as archive:
             if console.as_json:
-                console.result(archive_record(path, archive))
+                console.result(archive_record(path, archive, by_method=args.methods))
             else:
-                _show(path, archive, console)
+                _show(path, archive, console, by_method=args.methods)
 
     return run_each(args.files, str, work, console)
 
 
-def archive_record(path: str, archive: znl.Archive) -> dict[str, Any]:
+def archive_record(path: str, archive: znl.Archive, *, by_method: bool) -> dict[str, Any]:
     """All that the directory tells, for JSON."""
-    return {
+    tensors = [archive.info(name) for name in archive.keys()]  # noqa: SIM118
+    record = {
         "path": path,
         "source_kind": archive.source_kind,
         "source_bytes": archive.source_bytes,
@@ -51,13 +53,14 @@ def archive_record(path: str, archive: znl.Archive) -> dict[str, Any]:
         "zstd_version": archive.zstd_version,
         "sha256": archive.sha256,
         "metadata": dict(archive.metadata()),
-        "tensors": [_tensor_record(archive.info(name)) for name in archive.keys()],  # noqa: SIM118
+        "tensors": [_tensor_record(info, by_method=by_method) for info in tensors],
         "by_dtype": totals_record(archive.by_dtype()),
     }
+    return record | ({"by_method": methods_record(archive.by_method())} if by_method else {})
 
 
-def _tensor_record(info: znl.TensorInfo) -> dict[str, Any]:
-    return {
+def _tensor_record(info: znl.TensorInfo, *, by_method: bool) -> dict[str, Any]:
+    record = {
         "name": info.name,
         "dtype": info.dtype,
         "shape": list(info.shape),
@@ -65,19 +68,22 @@ def _tensor_record(info: znl.TensorInfo) -> dict[str, Any]:
         "stored_bytes": info.stored_bytes,
         "ratio": ratio_or_none(info.stored_bytes, info.source_bytes),
     }
+    return record | ({"methods": totals_record(info.methods)} if by_method else {})
 
 
-def _show(path: str, archive: znl.Archive, console: Console) -> None:
+def _show(path: str, archive: znl.Archive, console: Console, *, by_method: bool) -> None:
     console.say(path)
     for line in _header_lines(archive):
         console.say(line)
     tensors = [archive.info(name) for name in archive.keys()]  # noqa: SIM118
     if tensors:
         console.say("")
-        for line in aligned([_TENSOR_TITLES, *map(_tensor_row, tensors)], "<<>>><"):
+        for line in _tensor_method_lines(tensors) if by_method else _tensor_lines(tensors):
             console.say(line)
     console.say("")
-    for line in aligned([_DTYPE_TITLES, *_dtype_rows(archive.by_dtype())], "<>>>"):
+    for line in (
+        _dtype_method_lines(archive.by_method()) if by_method else _dtype_lines(archive.by_dtype())
+    ):
         console.say(line)
 
 
@@ -93,20 +99,52 @@ def _header_lines(archive: znl.Archive) -> list[str]:
     return [*lines, f"sha256   {archive.sha256}"] if archive.sha256 else lines
 
 
-_TENSOR_TITLES = ("dtype", "shape", "source", "stored", "ratio", "name")
-_DTYPE_TITLES = ("dtype", "source", "stored", "ratio")
+_SIZE_TITLES = ("source", "stored", "ratio")
 
 
-def _tensor_row(info: znl.TensorInfo) -> Row:
-    shape = "x".join(map(str, info.shape)) or "scalar"
-    return (info.dtype, shape, *_sizes(info.source_bytes, info.stored_bytes), info.name)
+def _tensor_lines(tensors: Sequence[znl.TensorInfo]) -> list[str]:
+    rows = [
+        (info.dtype, _shape(info), *_sizes(info.source_bytes, info.stored_bytes), info.name)
+        for info in tensors
+    ]
+    return aligned([("dtype", "shape", *_SIZE_TITLES, "name"), *rows], "<<>>><")
 
 
-def _dtype_rows(by_dtype: Mapping[str, znl.Totals]) -> list[Row]:
-    return [
+def _tensor_method_lines(tensors: Sequence[znl.TensorInfo]) -> list[str]:
+    """A line for each method of a tensor, and one for a tensor without bytes."""
+    rows = [
+        (
+            info.dtype,
+            _shape(info),
+            method,
+            *_sizes(totals.source_bytes, totals.stored_bytes),
+            info.name,
+        )
+        for info in tensors
+        for method, totals in (info.methods or {"-": znl.Totals(0, 0)}).items()
+    ]
+    return aligned([("dtype", "shape", "method", *_SIZE_TITLES, "name"), *rows], "<<<>>><")
+
+
+def _shape(info: znl.TensorInfo) -> str:
+    return "x".join(map(str, info.shape)) or "scalar"
+
+
+def _dtype_lines(by_dtype: Mapping[str, znl.Totals]) -> list[str]:
+    rows = [
         (dtype, *_sizes(totals.source_bytes, totals.stored_bytes))
         for dtype, totals in by_dtype.items()
     ]
+    return aligned([("dtype", *_SIZE_TITLES), *rows], "<>>>")
+
+
+def _dtype_method_lines(by_method: Mapping[str, Mapping[str, znl.Totals]]) -> list[str]:
+    rows = [
+        (dtype, method, *_sizes(totals.source_bytes, totals.stored_bytes))
+        for dtype, methods in by_method.items()
+        for method, totals in methods.items()
+    ]
+    return aligned([("dtype", "method", *_SIZE_TITLES), *rows], "<<>>>")
 
 
 def _sizes(source_nbytes: int, stored_nbytes: int) -> tuple[str, str, str]:

@@ -146,6 +146,12 @@ def _add_verify(parser: Parser) -> None:
 
 def _add_inspect(parser: Parser) -> None:
     _add_files(parser, "compressed files")
+    parser.add_argument(
+        "--methods",
+        action="store_true",
+        help="tell how each tensor and dtype is stored: raw, constant, zstd, static, arranged, or "
+        "as a repeat of earlier bytes",
+    )
 
 
 def _add_cat(parser: Parser) -> None:
@@ -193,7 +199,9 @@ def _threads(text: str) -> int | None:
 def _add_loudness(parser: Parser) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument("-q", "--quiet", action="store_true", help="tell errors only")
-    group.add_argument("-v", "--verbose", action="store_true", help="tell totals by dtype too")
+    group.add_argument(
+        "-v", "--verbose", action="store_true", help="tell totals by dtype and method too"
+    )
 
 
 COMMANDS = {

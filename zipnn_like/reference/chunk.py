@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chunks (docs/format.md, sections 4, 6.2 and 6.3): heads, and the four methods."""
+"""Chunks (docs/format.md, sections 4, 6.2 and 6.3): heads, and the five methods."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from dataclasses import dataclass
 import zstandard
 
 from zipnn_like.errors import ChecksumError, CorruptStreamError
+from zipnn_like.reference.arranged import decode_arranged
 from zipnn_like.reference.records import Record
 from zipnn_like.reference.static import Layout, decode_static
 from zipnn_like.reference.tables import NAMED, UNIVERSAL, Table, universal_table
 from zipnn_like.reference.xxh3 import xxh3_64
 
-# Section 4: "method: 0 raw, 1 constant, 2 zstd, 3 static".
-RAW, CONSTANT, ZSTD, STATIC = 0, 1, 2, 3
-# Section 4: "table_count K: 1 to 8 for static, 0 otherwise"; "source_nbytes: 1 to 16,777,216".
-MAX_TABLES = 8
+# Section 4: "method: 0 raw, 1 constant, 2 zstd, 3 static, 4 arranged".
+RAW, CONSTANT, ZSTD, STATIC, ARRANGED = 0, 1, 2, 3, 4
+# Section 4: "`table_count` K: 1 to 8 for static, 1 to 32 for arranged, 0 otherwise".
+MAX_TABLES = {STATIC: 8, ARRANGED: 32}
+# Section 4: "source_nbytes: 1 to 16,777,216".
 MAX_CHUNK_NBYTES = 16_777_216
 # Section 4: "`source_nbytes` and the frame's window must be at most 8 MiB".
 MAX_ZSTD_NBYTES = 8 << 20
@@ -26,7 +28,7 @@ MAX_ZSTD_NBYTES = 8 << 20
 MIN_REPEAT_NBYTES = 256
 MAX_DISTANCE = 16_777_216
 
-# Section 4.1, by code: "a static chunk of a dtype without a layout must be rejected".
+# Section 4.1, by code: "a static or arranged chunk of a dtype without a layout must be rejected".
 DTYPES: tuple[Layout | None, ...] = (
     None,  # BYTES
     Layout(8, "rotate", 12, 6, 4),  # F64
@@ -85,9 +87,10 @@ def parse_chunk_head(record: Record) -> ChunkHead:
     )
     record.check_dtype(0, dtype)
     record.check_method(1, method)
-    fits = 1 <= table_count <= MAX_TABLES if method == STATIC else table_count == 0
-    record.check(fits, 2, "1 to 8 tables for static, 0 otherwise", table_count)
-    shifts = (6, 9) if table_count >= 2 else (0,)
+    least, most = (1, MAX_TABLES[method]) if method in MAX_TABLES else (0, 0)
+    record.check(least <= table_count <= most, 2, f"{least} to {most} tables", table_count)
+    # "`unit_shift`: 6 or 9 for static with K > 1, 0 otherwise"
+    shifts = (6, 9) if method == STATIC and table_count > 1 else (0,)
     record.check(unit_shift in shifts, 3, f"unit_shift one of {shifts}", unit_shift)
     fits = 1 <= source_nbytes <= MAX_CHUNK_NBYTES
     record.check(fits, 4, f"1 to {MAX_CHUNK_NBYTES} source bytes", source_nbytes)
@@ -123,7 +126,7 @@ def decode_chunk(record: Record, head: ChunkHead, named: Mapping[int, Table]) ->
     elif head.method == ZSTD:
         source = _decode_zstd(record, head)
     else:
-        source = _decode_static(record, head, named)
+        source = _decode_coded(record, head, named)
     # "the decoded bytes must number `source_nbytes` and have the stated XXH3-64"
     found = len(source)
     record.check(found == head.source_nbytes, 4, f"{head.source_nbytes} decoded bytes", found)
@@ -172,10 +175,11 @@ def _decode_zstd(record: Record, head: ChunkHead) -> bytes:
         raise CorruptStreamError(where.at(at, "one whole zstd frame", error)) from error
 
 
-def _decode_static(record: Record, head: ChunkHead, named: Mapping[int, Table]) -> bytes:
+def _decode_coded(record: Record, head: ChunkHead, named: Mapping[int, Table]) -> bytes:
+    """Static and arranged."""
     layout = DTYPES[head.dtype]
     if layout is None:
-        expected = "a dtype with a static layout"
+        expected = "a dtype with a layout"
         raise CorruptStreamError(record.where.at(record.start + 16, expected, head.dtype))
     tables = []
     for number, reference in enumerate(head.references):
@@ -193,5 +197,7 @@ def _decode_static(record: Record, head: ChunkHead, named: Mapping[int, Table]) 
         most = 1 << layout.symbol_bits
         record.check(table.base < most, at, f"a table with base below {most}", table.base)
         tables.append(table)
-    unit_shift, where, start = head.unit_shift, record.where, record.body_start
-    return decode_static(record.body, head.source_nbytes, layout, tables, unit_shift, where, start)
+    body, nbytes, where, start = record.body, head.source_nbytes, record.where, record.body_start
+    if head.method == ARRANGED:
+        return decode_arranged(body, nbytes, layout, tables, where, start)
+    return decode_static(body, nbytes, layout, tables, head.unit_shift, where, start)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +80,7 @@ def decode_symbols(
 
 def read_classes(packed: bytes, unit_count: int, table_count: int, where: Where, start: int) -> U8:
     """Section 5.3: the class of each unit, "lowest bit first"."""
-    bits = _class_bits(table_count)
+    bits = class_bits(table_count)
     flat = np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little")
     check(not flat[unit_count * bits :].any(), where, start, "zero padding of the class map", "1")
     fields = flat[: unit_count * bits].reshape(unit_count, bits)
@@ -91,7 +91,7 @@ def read_classes(packed: bytes, unit_count: int, table_count: int, where: Where,
     return classes
 
 
-def _class_bits(table_count: int) -> int:
+def class_bits(table_count: int) -> int:
     """ "c = 1 for K = 2, 2 for K = 3 or 4, 3 for K = 5 to 8"."""
     return (table_count - 1).bit_length()
 
@@ -166,6 +166,131 @@ def join_values(symbol_values: U64, planes: Sequence[U64], low_bits: U64, layout
     return value.astype(f"<u{layout.width}").tobytes()
 
 
+@dataclass(frozen=True)
+class Counts:
+    """Section 5.2: what `source_nbytes` and the counts of a body say."""
+
+    value_count: int  # N
+    coded: int  # C
+    lanes: int  # L
+    word_count: int
+    patch_count: int
+    nbytes: int  # of the counts themselves
+
+
+def read_counts(
+    body: bytes, source_nbytes: int, layout: Layout, least: int, where: Where, start: int
+) -> Counts:
+    """Section 5.2, the counts. `least`: the fewest values; `start`: the body's offset."""
+    value_count, rest = divmod(source_nbytes, layout.width)
+    fits = rest == 0 and least <= value_count <= MAX_VALUES
+    expected = f"{least} to {MAX_VALUES} values of {layout.width} bytes"
+    check(fits, where, start, expected, f"{source_nbytes} bytes")
+    coded = value_count - value_count % BLOCK_VALUES
+    lanes = MANY_LANES if value_count >= MANY_LANES_VALUES else FEW_LANES
+
+    field = 4 if lanes == MANY_LANES else 2
+    check(len(body) >= 2 * field, where, start, f"{2 * field} bytes of counts", len(body))
+    word_count = int.from_bytes(body[:field], "little")
+    patch_count = int.from_bytes(body[field : 2 * field], "little")
+    check(word_count <= coded, where, start, f"at most {coded} words", word_count)
+    check(patch_count <= coded, where, start + field, f"at most {coded} patches", patch_count)
+    return Counts(value_count, coded, lanes, word_count, patch_count, 2 * field)
+
+
+@dataclass(frozen=True)
+class Sections:
+    """Section 5.2: the body cut up. `starts`: where in the stream each section begins."""
+
+    contents: dict[str, bytes]
+    starts: dict[str, int]
+    in_states: int  # D
+
+
+def cut_body(
+    body: bytes,
+    counts: Counts,
+    layout: Layout,
+    map_nbytes: int,
+    where: Where,
+    start: int,
+    *,
+    missing_nbytes: int = 0,
+) -> Sections:
+    """Section 5.2: "the sizes must add up to `body_nbytes`; the gap must be zero".
+
+    map_nbytes      size of the class map, or of what an arranged chunk has in its place
+    missing_nbytes  of the byte planes, in an arranged chunk that does not store them whole
+    """
+    coded, lanes = counts.coded, counts.lanes
+    blocks = coded // BLOCK_VALUES
+    raw_nbytes = layout.byte_planes * coded + bit_plane_nbytes(blocks, layout.low_bits)
+    raw_nbytes -= missing_nbytes  # R
+    in_states = 2 * lanes if raw_nbytes >= 2 * lanes else 0  # D
+    sizes = {
+        "counts": counts.nbytes,
+        "class map": map_nbytes,
+        "states": 4 * lanes,
+        "patches": 4 * counts.patch_count,
+        "gap": 2 * (counts.word_count % 2),
+        "words": 2 * counts.word_count,
+        "raw section": raw_nbytes - in_states,
+        "tail": counts.value_count % BLOCK_VALUES * layout.width,
+    }
+    total = sum(sizes.values())
+    check(len(body) == total, where, start, f"a body of {total} bytes", len(body))
+    contents, starts, offset = {}, {}, 0
+    for name, nbytes in sizes.items():
+        contents[name], starts[name] = body[offset : offset + nbytes], start + offset
+        offset += nbytes
+    gap = contents["gap"]
+    check(not any(gap), where, starts["gap"], "zero bytes", gap.hex())
+    return Sections(contents, starts, in_states)
+
+
+def decode_values(
+    counts: Counts,
+    sections: Sections,
+    layout: Layout,
+    tables: Sequence[Table],
+    classes: U8,
+    where: Where,
+    with_whole_planes: Callable[[U8], U8] | None = None,
+) -> bytes:
+    """Sections 5.4 to 5.7: the values and the tail.
+
+    classes            each coded value's table
+    with_whole_planes  makes the raw section of section 5.4 from another one, where that is stored
+    """
+    coded, lanes, at = counts.coded, counts.lanes, sections.starts
+    states = np.frombuffer(sections.contents["states"], "<u4")
+    words = np.frombuffer(sections.contents["words"], "<u2")
+    symbols, states = decode_symbols(states, words, tables, classes[::lanes], where, at["states"])
+    by_class = np.array([table.symbol_values(layout.symbol_bits) for table in tables])
+    symbol_values = by_class[classes, symbols]
+    patches = np.frombuffer(sections.contents["patches"], "<u4")
+    apply_patches(symbol_values, patches, layout.symbol_bits, where, at["patches"])
+
+    # "the low 16 bits of x[0], x[1], ... are the missing D bytes of the raw section"
+    hidden = (states & np.uint32(0xFFFF)).astype("<u2").tobytes()
+    empty = sections.in_states > 0 or not any(hidden)
+    check(empty, where, at["states"], "final states of 65536", "others")
+    stored = sections.contents["raw section"]
+    raw = np.frombuffer(stored + hidden[: sections.in_states], np.uint8)
+    if with_whole_planes is not None:
+        raw = with_whole_planes(raw)
+    planes = [from_pair_order(raw[n * coded : (n + 1) * coded]) for n in range(layout.byte_planes)]
+    low_bits = np.zeros(coded, np.uint64)
+    if layout.low_bits:
+        plane = raw[layout.byte_planes * coded :]
+        blocks = coded // BLOCK_VALUES
+        at_plane = at["tail"] + sections.in_states - len(plane)
+        paired = unpack_bit_plane(plane, blocks, layout.low_bits, where, at_plane)
+        low_bits = from_pair_order(paired)
+    values = join_values(symbol_values, planes, low_bits, layout)
+    return values + sections.contents["tail"]
+
+
 def decode_static(
     body: bytes,
     source_nbytes: int,
@@ -176,68 +301,14 @@ def decode_static(
     start: int,
 ) -> bytes:
     """Sections 5.2 to 5.7: the source bytes of a static chunk. `start`: the body's offset."""
-    value_count, rest = divmod(source_nbytes, layout.width)
-    fits = rest == 0 and BLOCK_VALUES <= value_count <= MAX_VALUES
-    expected = f"{BLOCK_VALUES} to {MAX_VALUES} values of {layout.width} bytes"
-    check(fits, where, start, expected, f"{source_nbytes} bytes")
-    tail_values = value_count % BLOCK_VALUES
-    coded = value_count - tail_values
-    blocks = coded // BLOCK_VALUES
-    lanes = MANY_LANES if value_count >= MANY_LANES_VALUES else FEW_LANES
+    counts = read_counts(body, source_nbytes, layout, BLOCK_VALUES, where, start)
+    unit_count = -(-counts.coded >> unit_shift) if len(tables) > 1 else 0
+    map_nbytes = -(-unit_count * class_bits(len(tables)) // 32) * 4
+    sections = cut_body(body, counts, layout, map_nbytes, where, start)
 
-    field = 4 if lanes == MANY_LANES else 2
-    check(len(body) >= 2 * field, where, start, f"{2 * field} bytes of counts", len(body))
-    word_count = int.from_bytes(body[:field], "little")
-    patch_count = int.from_bytes(body[field : 2 * field], "little")
-    check(word_count <= coded, where, start, f"at most {coded} words", word_count)
-    check(patch_count <= coded, where, start + field, f"at most {coded} patches", patch_count)
-
-    unit_count = -(-coded >> unit_shift) if len(tables) > 1 else 0
-    raw_nbytes = layout.byte_planes * coded + bit_plane_nbytes(blocks, layout.low_bits)
-    in_states = 2 * lanes if raw_nbytes >= 2 * lanes else 0  # D
-    sizes = {
-        "counts": 2 * field,
-        "class map": -(-unit_count * _class_bits(len(tables)) // 32) * 4,
-        "states": 4 * lanes,
-        "patches": 4 * patch_count,
-        "gap": 2 * (word_count % 2),
-        "words": 2 * word_count,
-        "raw section": raw_nbytes - in_states,
-        "tail": tail_values * layout.width,
-    }
-    total = sum(sizes.values())
-    check(len(body) == total, where, start, f"a body of {total} bytes", len(body))
-    section, at, offset = {}, {}, 0
-    for name, nbytes in sizes.items():
-        section[name], at[name] = body[offset : offset + nbytes], start + offset
-        offset += nbytes
-    check(not any(section["gap"]), where, at["gap"], "zero bytes", section["gap"].hex())
-
-    unit_of_value = np.zeros(coded, np.uint8)
+    classes = np.zeros(counts.coded, np.uint8)
     if unit_count:
-        packed = section["class map"]
-        classes = read_classes(packed, unit_count, len(tables), where, at["class map"])
-        unit_of_value = np.repeat(classes, 1 << unit_shift)[:coded]
-    states = np.frombuffer(section["states"], "<u4")
-    words = np.frombuffer(section["words"], "<u2")
-    symbols, states = decode_symbols(
-        states, words, tables, unit_of_value[::lanes], where, at["states"]
-    )
-    by_class = np.array([table.symbol_values(layout.symbol_bits) for table in tables])
-    symbol_values = by_class[unit_of_value, symbols]
-    patches = np.frombuffer(section["patches"], "<u4")
-    apply_patches(symbol_values, patches, layout.symbol_bits, where, at["patches"])
-
-    # "the low 16 bits of x[0], x[1], ... are the missing D bytes of the raw section"
-    hidden = (states & np.uint32(0xFFFF)).astype("<u2").tobytes()
-    empty = in_states > 0 or not any(hidden)
-    check(empty, where, at["states"], "final states of 65536", "others")
-    raw = np.frombuffer(section["raw section"] + hidden[:in_states], np.uint8)
-    planes = [from_pair_order(raw[n * coded : (n + 1) * coded]) for n in range(layout.byte_planes)]
-    low_bits = np.zeros(coded, np.uint64)
-    if layout.low_bits:
-        plane = raw[layout.byte_planes * coded :]
-        at_plane = at["raw section"] + layout.byte_planes * coded
-        paired = unpack_bit_plane(plane, blocks, layout.low_bits, where, at_plane)
-        low_bits = from_pair_order(paired)
-    return join_values(symbol_values, planes, low_bits, layout) + section["tail"]
+        packed, at = sections.contents["class map"], sections.starts["class map"]
+        of_units = read_classes(packed, unit_count, len(tables), where, at)
+        classes = np.repeat(of_units, 1 << unit_shift)[: counts.coded]
+    return decode_values(counts, sections, layout, tables, classes, where)
