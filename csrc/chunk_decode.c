@@ -101,7 +101,8 @@ static int decode_alone(const znl_kernels *kernels, chunk_with_tables one,
         chunk->status = ZNL_STATUS_LEFT;
         return ZNL_OK;
     }
-    if (chunk->source_nbytes == 0 || chunk->source_nbytes > ZNL_MAX_CHUNK_NBYTES)
+    if (chunk->source_nbytes == 0 || chunk->source_nbytes > ZNL_MAX_CHUNK_NBYTES ||
+        chunk->table_count > ZNL_MAX_TABLES)
         chunk->status = ZNL_E_BAD_VALUE;
     else
         chunk->status = is_coded(chunk) ? decode_coded(kernels, &one, 1, scratch)
@@ -127,7 +128,7 @@ static int wants_partner(const znl_kernels *kernels, const znl_chunk *chunk)
 {
     const znl_layout *layout = znl_layout_of(chunk->dtype);
     return kernels->decode_pair && layout && !chunk->distance && is_coded(chunk) &&
-           chunk->source_nbytes <= ZNL_MAX_CHUNK_NBYTES &&
+           chunk->table_count <= ZNL_MAX_TABLES && chunk->source_nbytes <= ZNL_MAX_CHUNK_NBYTES &&
            chunk->source_nbytes / layout->width >= ZNL_WIDE_LANES_MIN_VALUES;
 }
 
@@ -142,6 +143,19 @@ int64_t znl_place_chunks(znl_chunk *chunks, size_t chunk_count, uint8_t *values,
     return placed == nbytes ? ZNL_OK : ZNL_E_BAD_CALL;
 }
 
+/* Decode a chunk that does not wait. When it fails, the one that waits comes first and may be bad as well. */
+static int decode_between(const znl_kernels *kernels, chunk_with_tables next,
+                          chunk_with_tables *waiting, znl_static_decode_scratch *scratch)
+{
+    const int before = next.chunk->status;
+    const int status = decode_alone(kernels, next, scratch);
+    if (status == ZNL_OK || !waiting->chunk) return status;
+    const int earlier = decode_alone(kernels, *waiting, scratch);
+    if (earlier == ZNL_OK) return status;
+    next.chunk->status = before;
+    return earlier;
+}
+
 int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
                           const znl_table *tables, size_t table_count, uint8_t *scratch_bytes,
                           size_t scratch_nbytes)
@@ -152,25 +166,23 @@ int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
     scratch->cache.count = scratch->cache.next = 0;
     /* The first of a pair waits for the second one: small chunks may lie between them. */
     chunk_with_tables pair[2] = {{NULL, NULL}, {NULL, NULL}};
-    for (size_t i = 0; i < chunk_count; i++) {
+    int status = ZNL_OK;
+    for (size_t i = 0; i < chunk_count && status == ZNL_OK; i++) {
         const chunk_with_tables next = {&chunks[i], tables};
-        int status = ZNL_OK;
-        if (chunks[i].table_count > ZNL_MAX_TABLES) return chunks[i].status = ZNL_E_BAD_VALUE;
-        if (chunks[i].table_count > table_count) return ZNL_E_BAD_CALL;
-        tables += chunks[i].table_count;
-        table_count -= chunks[i].table_count;
+        const size_t wanted = chunks[i].table_count > ZNL_MAX_TABLES ? 0 : chunks[i].table_count;
+        if (wanted > table_count) return ZNL_E_BAD_CALL;
+        tables += wanted;
+        table_count -= wanted;
         if (!wants_partner(kernels, &chunks[i])) {
-            status = decode_alone(kernels, next, scratch);
+            status = decode_between(kernels, next, &pair[0], scratch);
         } else if (pair[0].chunk && pair[0].chunk->dtype == chunks[i].dtype) {
             pair[1] = next;
             status = decode_two(kernels, pair, scratch);
             pair[0].chunk = NULL;
         } else {
-            chunks[i].status = ZNL_OK;
             if (pair[0].chunk) status = decode_alone(kernels, pair[0], scratch);
             pair[0] = next;
         }
-        if (status < 0) return status;
     }
-    return pair[0].chunk ? decode_alone(kernels, pair[0], scratch) : ZNL_OK;
+    return status == ZNL_OK && pair[0].chunk ? decode_alone(kernels, pair[0], scratch) : status;
 }

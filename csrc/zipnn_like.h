@@ -179,9 +179,9 @@ int64_t znl_place_bodies(znl_chunk *chunks, size_t chunk_count, uint8_t *bodies,
  * tables       table_count tables of all chunks: those of chunk 0 first, one entry for every
  *              reference, in order (the entry of a universal reference is not read; names are the
  *              caller's business and not compared)
- * returns      0, ZNL_E_NO_ROOM or ZNL_E_BAD_CALL for the call as a whole, or the status of the chunk
- *              that failed, the only one that is an error; others may not have been decoded, whatever
- *              their status and order: a large chunk waits for another to be decoded beside it
+ * returns      0, ZNL_E_NO_ROOM or ZNL_E_BAD_CALL for the call as a whole, or the status of the first
+ *              chunk that failed; those before it are decoded, the status of later ones is not touched
+ *              or 0: a large chunk waits for another to be decoded beside it
  */
 int64_t znl_decode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t chunk_count,
                           const znl_table *tables, size_t table_count, uint8_t *scratch,

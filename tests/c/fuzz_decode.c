@@ -178,7 +178,7 @@ static void decode_by_both(exact_chunk *exact)
     free(second);
 }
 
-/* Decode two chunks in one call of the chosen kernels: each as it was alone, up to the first bad one. */
+/* Decode two chunks in one call of the chosen kernels: each as it was alone, up to the first bad one at least. */
 static void decode_two(const exact_chunk *first, const exact_chunk *second)
 {
     const exact_chunk *const alone[2] = {first, second};
@@ -201,7 +201,8 @@ static void decode_two(const exact_chunk *first, const exact_chunk *second)
     for (int i = 0; i < 2; i++)
         if (chunks[i].status == ZNL_OK)
             REQUIRE(memcmp(out[i], alone[i]->out, chunks[i].source_nbytes) == 0);
-    REQUIRE(chunks[0].status == ZNL_OK || chunks[1].status == 1);
+    /* Not touched, or decoded while the first one waited for a partner. */
+    REQUIRE(chunks[0].status == ZNL_OK || chunks[1].status == 1 || chunks[1].status == ZNL_OK);
     REQUIRE(chunks[0].status != ZNL_OK || chunks[1].status == status);
     for (int i = 0; i < 2; i++) free(out[i]);
     free(tables);
