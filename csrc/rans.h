@@ -14,7 +14,7 @@
 
 #define ZNL_CELL_COUNT 64u
 
-/* The map `slots` of an encoder's table without the map, for kernels with vectors of 32 entries. With
+/* The slots of an encoder's table without the table, for kernels with vectors of 32 entries. With
  * c = first[s] + index, the slot is c + own_shift[s] while index < threshold[s]. The rest of all c falls
  * into the pieces that buckets lend, at most 31, for one bucket lends nothing: sorted by where they begin,
  * c lies in the last one that begins at or before it, and the slot is c + its lent_shift. It is found
@@ -33,20 +33,25 @@ typedef struct {
 typedef struct {
     uint8_t
         symbol_of[ZNL_MAX_SYMBOL_VALUES]; /* of a symbol value; ZNL_PATCHED | 31 if it has none */
-    uint16_t slots[ZNL_TABLE_SIZE];       /* slots[first[s] + index] */
     uint16_t first[ZNL_SYMBOL_COUNT];
+    uint16_t begin[ZNL_SYMBOL_COUNT]; /* 2 * first */
     uint16_t frequency[ZNL_SYMBOL_COUNT];
     uint16_t value_of[ZNL_SYMBOL_COUNT];
     uint8_t frequency_bytes[2][ZNL_SYMBOL_COUNT]; /* low and high bytes, for byte shuffles */
-    uint8_t first_bytes[2][ZNL_SYMBOL_COUNT];
+    uint8_t begin_bytes[2][ZNL_SYMBOL_COUNT];     /* of 2 * first */
     uint8_t value_bytes[2][ZNL_SYMBOL_COUNT];
     uint16_t base;
-    uint16_t mask; /* (1 << symbol_bits) - 1 */
+    uint16_t mask;     /* (1 << symbol_bits) - 1 */
+    int may_pass_2_31; /* a frequency is above half of the table: its states below the limit may be */
     uint64_t
         reciprocal[ZNL_SYMBOL_COUNT]; /* ceil(2^44 / frequency): exact for x < frequency << 20 */
     float
         inverse[ZNL_SYMBOL_COUNT]; /* below 1 / frequency, so that a quotient is exact or 1 short */
     znl_piece_model pieces;
+    /* What is added to quotient << 12: slots[begin[s] + rest] is the slot of the index `rest`, or where the
+     * quotient is 1 short, which makes the rest the frequency or more, ZNL_TABLE_SIZE above the slot of
+     * the index rest - frequency. One entry more, for loads of two. */
+    uint16_t slots[2 * ZNL_TABLE_SIZE + 1]; /* last: it is not a multiple of a vector */
 } znl_encode_model;
 
 #define ZNL_PATCHED 0x80u

@@ -116,7 +116,7 @@ ZNL_INLINE uint32x4_t divide(uint32x4_t states, uint32x4_t reciprocals)
 
 /* What the symbols of 8 lanes look up. */
 typedef struct {
-    uint16x8_t frequency, first, reciprocal_low, reciprocal_high;
+    uint16x8_t frequency, begin, reciprocal_low, reciprocal_high;
 } symbol_facts;
 
 /* Take 8 states, already below their limits, to quotient << 12 | slot. */
@@ -131,15 +131,11 @@ ZNL_INLINE void advance(const uint16_t *slots, uint16x8_t *high, uint16x8_t *low
                vreinterpretq_u32_u16(vzip2q_u16(facts.reciprocal_low, facts.reciprocal_high)));
     const uint16x8_t quotient_low =
         vuzp1q_u16(vreinterpretq_u16_u32(first_quotient), vreinterpretq_u16_u32(second_quotient));
-    const uint16x8_t index = vmlsq_u16(*low, quotient_low, facts.frequency);
-    const uint16x8_t is_short = vcgeq_u16(index, facts.frequency);
-    /* Below 0 the difference wraps around and is not the smaller one. */
     const uint64x2_t at = vreinterpretq_u64_u16(
-        vaddq_u16(vminq_u16(index, vsubq_u16(index, facts.frequency)), facts.first));
-    const uint16x8_t slot = vcombine_u16(load_slots(slots, vgetq_lane_u64(at, 0)),
-                                         load_slots(slots, vgetq_lane_u64(at, 1)));
-    /* A quotient that is short gets its 1 here, in bit 12. */
-    const uint16x8_t below = vaddq_u16(slot, vandq_u16(is_short, vdupq_n_u16(ZNL_TABLE_SIZE)));
+        vmlsq_u16(vaddq_u16(*low, facts.begin), quotient_low, facts.frequency));
+    /* A quotient that is short gets its 1 from the table, in bit 12. */
+    const uint16x8_t below = vcombine_u16(load_slots(slots, vgetq_lane_u64(at, 0)),
+                                          load_slots(slots, vgetq_lane_u64(at, 1)));
     const uint16x8_t first = vreinterpretq_u16_u32(
         vaddw_u16(vshlq_n_u32(first_quotient, ZNL_TABLE_BITS), vget_low_u16(below)));
     const uint16x8_t second =
@@ -172,13 +168,13 @@ ZNL_INLINE void encode_step(lane_group *group, const znl_encode_model *model,
     shift_full(&group->high.b, &group->low.b, full.b);
     shift_full(&group->high.c, &group->low.c, full.c);
     shift_full(&group->high.d, &group->low.d, full.d);
-    const group_words start = look_up_words(model->first_bytes[0], model->first_bytes[1], found);
+    const group_words begin = look_up_words(model->begin_bytes[0], model->begin_bytes[1], found);
     const group_words low = look_up_words(reciprocals->bytes[0], reciprocals->bytes[1], found);
     const group_words high = look_up_words(reciprocals->bytes[2], reciprocals->bytes[3], found);
-    const symbol_facts a = {frequency.a, start.a, low.a, high.a};
-    const symbol_facts b = {frequency.b, start.b, low.b, high.b};
-    const symbol_facts c = {frequency.c, start.c, low.c, high.c};
-    const symbol_facts d = {frequency.d, start.d, low.d, high.d};
+    const symbol_facts a = {frequency.a, begin.a, low.a, high.a};
+    const symbol_facts b = {frequency.b, begin.b, low.b, high.b};
+    const symbol_facts c = {frequency.c, begin.c, low.c, high.c};
+    const symbol_facts d = {frequency.d, begin.d, low.d, high.d};
     advance(model->slots, &group->high.a, &group->low.a, a);
     advance(model->slots, &group->high.b, &group->low.b, b);
     advance(model->slots, &group->high.c, &group->low.c, c);

@@ -42,12 +42,36 @@ static void build_pieces(const znl_alias *alias, const uint16_t *first, znl_piec
     }
 }
 
+/* The slots from `slot` on, which follow each other, and again for quotients that are 1 short. */
+static void fill_run(uint16_t *slots, unsigned count, unsigned slot, unsigned frequency)
+{
+    uint16_t *short_slots = slots + frequency;
+    for (unsigned i = 0; i < count; i++) {
+        slots[i] = (uint16_t)(slot + i);
+        short_slots[i] = (uint16_t)(slot + i + ZNL_TABLE_SIZE);
+    }
+}
+
+static void fill_encoder_slots(const znl_alias *alias, znl_encode_model *model)
+{
+    for (unsigned b = 0; b < ZNL_SYMBOL_COUNT; b++) {
+        const unsigned threshold = alias->threshold[b], lent = alias->alias[b];
+        const unsigned slot = b * ZNL_BUCKET_SIZE;
+        const int lent_at = model->begin[lent] + alias->shift[b] + (int)threshold;
+        fill_run(model->slots + model->begin[b], threshold, slot, model->frequency[b]);
+        fill_run(model->slots + lent_at, ZNL_BUCKET_SIZE - threshold, slot + threshold,
+                 model->frequency[lent]);
+    }
+    model->slots[2 * ZNL_TABLE_SIZE] = 0;
+}
+
 void znl_encode_model_build(const znl_freq_table *table, unsigned symbol_bits,
                             znl_encode_model *model)
 {
     memset(model->symbol_of, ZNL_PATCHED | (ZNL_SYMBOL_COUNT - 1), (size_t)1 << symbol_bits);
     model->base = table->base;
     model->mask = (uint16_t)((1u << symbol_bits) - 1);
+    model->may_pass_2_31 = 0;
     unsigned first = 0;
     /* Where a window wraps around the value 0, the last symbol, which is 0 by itself, wins. */
     for (unsigned s = 0; s < ZNL_SYMBOL_COUNT; s++) {
@@ -58,8 +82,9 @@ void znl_encode_model_build(const znl_freq_table *table, unsigned symbol_bits,
         model->first[s] = (uint16_t)first;
         model->frequency_bytes[0][s] = (uint8_t)frequency;
         model->frequency_bytes[1][s] = (uint8_t)(frequency >> 8);
-        model->first_bytes[0][s] = (uint8_t)first;
-        model->first_bytes[1][s] = (uint8_t)(first >> 8);
+        model->begin[s] = (uint16_t)(2 * first);
+        model->begin_bytes[0][s] = (uint8_t)model->begin[s];
+        model->begin_bytes[1][s] = (uint8_t)(model->begin[s] >> 8);
         model->value_bytes[0][s] = (uint8_t)value;
         model->value_bytes[1][s] = (uint8_t)(value >> 8);
         model->frequency[s] = (uint16_t)frequency;
@@ -67,19 +92,13 @@ void znl_encode_model_build(const znl_freq_table *table, unsigned symbol_bits,
         /* 8 units of 2^-24 below: four roundings, here and in a kernel, each at most 2 units off in any
          * rounding mode of the process. */
         model->inverse[s] = 1.0f / (float)frequency * (1.0f - 8.0f / 16777216.0f);
+        model->may_pass_2_31 |= frequency > ZNL_TABLE_SIZE / 2;
         first += frequency;
     }
     znl_alias alias;
     znl_alias_build(table, &alias);
     build_pieces(&alias, model->first, &model->pieces);
-    for (unsigned b = 0; b < ZNL_SYMBOL_COUNT; b++) {
-        const unsigned threshold = alias.threshold[b];
-        const int own = model->first[b], lent = model->first[alias.alias[b]] + alias.shift[b];
-        for (unsigned r = 0; r < threshold; r++)
-            model->slots[own + (int)r] = (uint16_t)(b * ZNL_BUCKET_SIZE + r);
-        for (unsigned r = threshold; r < ZNL_BUCKET_SIZE; r++)
-            model->slots[lent + (int)r] = (uint16_t)(b * ZNL_BUCKET_SIZE + r);
-    }
+    fill_encoder_slots(&alias, model);
 }
 
 static void fill_slots(const znl_freq_table *table, const znl_alias *alias, uint32_t *slots)

@@ -28,7 +28,7 @@ ZNL_INLINE uint8_t *encode_value(uint32_t *state, const znl_encode_model *model,
     store_u16le(word - 2, (uint16_t)x); /* kept only when the pointer moves */
     x = x >> 16 ^ ((x >> 16 ^ x) & fits);
     const uint32_t quotient = (uint32_t)((x * model->reciprocal[symbol]) >> ZNL_RECIPROCAL_SHIFT);
-    const uint32_t at = model->first[symbol] + x - quotient * frequency;
+    const uint32_t at = model->begin[symbol] + x - quotient * frequency;
     *state = quotient << ZNL_TABLE_BITS | model->slots[at];
     return word - 2 + (fits & 2);
 }

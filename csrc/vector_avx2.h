@@ -73,6 +73,7 @@ typedef __m256i V;
 /* These work within halves; what one takes apart another puts together. */
 #define PACK_SIGNED16(a, b) _mm256_packs_epi16(a, b)
 #define PACK_UNSIGNED16(a, b) _mm256_packus_epi16(a, b)
+#define PACK_UNSIGNED32(a, b) _mm256_packus_epi32(a, b)
 #define UNPACK_LOW8(a, b) _mm256_unpacklo_epi8(a, b)
 #define UNPACK_LOW16(a, b) _mm256_unpacklo_epi16(a, b)
 #define UNPACK_LOW32(a, b) _mm256_unpacklo_epi32(a, b)

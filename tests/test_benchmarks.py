@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from benchmarks import ratio, rivals
+from benchmarks import ratio, rivals, zipnn_speed
 from benchmarks.harness import Harness
 from benchmarks.kernels import WAYS, gaussian, kernel_table
 from benchmarks.rivals.__main__ import main as run_rival
@@ -52,6 +52,25 @@ def test_the_table_has_a_row_for_each_result() -> None:
     shares = {way: dict.fromkeys(kernels, 0.5) for way, kernels in WAYS.items()}
     row = {"dtype": "BF16", "isa": "scalar", "gbs": speeds, "shares": shares}
     assert len(kernel_table([row, row]).splitlines()) == 4
+
+
+def test_speeds_beside_zipnn_are_ranges_of_all_runs() -> None:
+    def run(times: float) -> dict[str, Any]:
+        both = {"in": times, "out": times}
+        return {"program": "avx2", "size": 0.66, "gbs": both, "times_zipnn": both}
+
+    last = zipnn_speed.table([[run(2.5)], [run(3.0)]]).splitlines()[-1]
+    ranges = "2.50 to 3.00 | 2.75 (2.50 to 3.00)"
+    assert last == f"| avx2 | 66.00 | {ranges} | {ranges} |"
+
+
+def test_without_zipnn_the_comparison_is_skipped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("sys.argv", ["zipnn_speed.py", "any.safetensors"])
+    assert zipnn_speed.main() == 0
+    assert "zipnn is not installed" in capsys.readouterr().out
 
 
 @needs_compiler

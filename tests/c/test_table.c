@@ -286,8 +286,9 @@ static void check_slots(const znl_freq_table *table, unsigned round)
               round, slot);
         CHECK(!seen[symbol][index], "table %u: slot %u: %u %u again", round, slot, symbol, index);
         seen[symbol][index] = 1;
-        CHECK(encoder.slots[encoder.first[symbol] + index] == slot, "table %u: slot %u", round,
-              slot);
+        const uint16_t *slots = encoder.slots + encoder.begin[symbol];
+        CHECK(slots[index] == slot && slots[frequency + index] == slot + ZNL_TABLE_SIZE,
+              "table %u: slot %u: %u, %u", round, slot, slots[index], slots[frequency + index]);
         CHECK(slot_by_pieces(&encoder, symbol, index) == slot, "table %u: slot %u", round, slot);
     }
     check_buckets(table, &decoder, round);
