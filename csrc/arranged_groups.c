@@ -11,6 +11,8 @@
 #define REFERENCE_COST ((uint64_t)64 << 8)
 /* What moving rows must save, of all coded and raw bits of a chunk: it costs time. */
 #define ROWS_SAVE 1000u
+/* In 1/512 bit a value and square bin: columns of normal values gain about as much by what they differ, at most. */
+#define MOST_SQUARE_GAIN 5u
 
 static unsigned bits_of(unsigned count)
 {
@@ -19,61 +21,44 @@ static unsigned bits_of(unsigned count)
     return bits;
 }
 
-/* The symbol values of a chunk; its planes are not kept. */
-static void find_symbols(const znl_kernels *kernels, const znl_layout *layout,
-                         const znl_chunk *chunk, size_t value_count, uint16_t *symbols)
+/* How symbol values of F64, or bytes of I8 and U8, are distributed in the batch, roughly. */
+static void count_batch(const znl_kernels *kernels, const znl_layout *layout,
+                        const znl_chunk *chunks, size_t chunk_count, const uint8_t *wanted,
+                        znl_arranged_groups_scratch *scratch)
 {
-    enum { RUN = ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES };
-    uint8_t planes[8 * RUN], bit_plane[8 * RUN / 8], last[8 * ZNL_BLOCK_VALUES] = {0};
-    const size_t width = layout->width, whole = value_count - value_count % ZNL_BLOCK_VALUES;
-    for (size_t first = 0; first < whole; first += RUN) {
-        const size_t count = whole - first < RUN ? whole - first : RUN;
-        kernels->split(layout, chunk->source + first * width, count / ZNL_BLOCK_VALUES,
-                       symbols + first, planes, RUN, bit_plane);
+    enum { RUN = 64, STRIDE = 32768 };
+    const size_t entries = (size_t)1 << layout->symbol_bits;
+    memset(scratch->total, 0, sizeof scratch->total);
+    if (entries <= ZNL_SCORE_COUNT && !znl_scores_distance(layout)) return;
+    for (size_t i = 0; i < chunk_count; i++) {
+        const uint8_t *in = chunks[i].source;
+        const size_t nbytes = chunks[i].source_nbytes;
+        if (!wanted[i]) continue;
+        if (layout->width == 1) {
+            for (size_t at = 0; at + RUN <= nbytes; at += STRIDE)
+                for (size_t byte = 0; byte < RUN; byte++) scratch->total[in[at + byte]]++;
+            continue;
+        }
+        kernels->histogram(layout, in, nbytes / layout->width, 128, scratch->counts);
+        for (size_t v = 0; v < entries; v++) scratch->total[v] += scratch->counts[v];
     }
-    if (whole == value_count) return;
-    memcpy(last, chunk->source + whole * width, (value_count - whole) * width);
-    kernels->split(layout, last, 1, symbols + whole, planes, RUN, bit_plane);
 }
 
-/* How symbol values and bytes of the batch are distributed, roughly. */
 static void begin_view(const znl_kernels *kernels, const znl_layout *layout,
                        const znl_chunk *chunks, size_t chunk_count, const uint8_t *wanted,
                        znl_arranged_groups_scratch *scratch)
 {
-    uint32_t *total = scratch->total;
-    const size_t entries = (size_t)1 << layout->symbol_bits;
     uint64_t value_count = 0;
-    memset(total, 0, entries * sizeof *total);
-    memset(scratch->byte_counts, 0, sizeof scratch->byte_counts);
-    for (size_t i = 0; i < chunk_count; i++) {
-        if (!wanted[i]) continue;
-        const size_t count = chunks[i].source_nbytes / layout->width;
-        kernels->histogram(layout, chunks[i].source, count, 128, scratch->counts);
-        for (size_t v = 0; v < entries; v++) total[v] += scratch->counts[v];
-        for (size_t at = 0; layout->width == 1 && at < count; at += 61)
-            scratch->byte_counts[chunks[i].source[at]]++;
-        value_count += count;
-    }
-    /* Tables of large batches are fitted to some 400 thousand values, of small ones to 32 thousand. */
-    const uint64_t step = value_count >> 15;
-    znl_measure_begin(layout, total, scratch->byte_counts,
-                      step < 1    ? 1
-                      : step > 12 ? 12
-                                  : (unsigned)step,
+    for (size_t i = 0; i < chunk_count; i++)
+        if (wanted[i]) value_count += chunks[i].source_nbytes / layout->width;
+    count_batch(kernels, layout, chunks, chunk_count, wanted, scratch);
+    /* Tables of large batches are fitted to some 300 thousand values at most, of small ones to 32 thousand. */
+    const uint64_t step = value_count >> 15, most = layout->width > 2 ? 12 : 14;
+    znl_measure_begin(layout, scratch->total,
+                      (unsigned)(step < 1      ? 1
+                                 : step > most ? most
+                                               : step),
                       &scratch->view);
-}
-
-/* What a way to code a chunk costs, in 1/256 bit of the whole chunk. */
-typedef struct {
-    uint64_t code; /* with tables of its own, which are not in it */
-    uint64_t side; /* references and classes */
-} way_cost;
-
-/* A cost of value_count values by what was sampled of them. */
-static uint64_t sampled_cost(uint64_t cost, uint64_t value_count, uint64_t sampled)
-{
-    return cost * sampled / value_count;
 }
 
 /* The width of even classes that lets a column move a value by its whole bin. */
@@ -82,17 +67,26 @@ static unsigned width_for(unsigned reach)
     return (2 * reach) / (2 * ZNL_COLUMN_CLASS_ZERO + 1) + 1;
 }
 
-static way_cost cost_of(const znl_bin_counts *bins, unsigned even_width, uint64_t value_count,
-                        uint64_t sampled, size_t row_count, size_t column_count)
+/* A table and its references, for each class of a group. */
+static uint64_t class_cost_of(const znl_counted_group *group)
 {
-    znl_bin_classes classes;
-    way_cost cost;
-    znl_cut_bins(bins, even_width, sampled_cost(TABLE_COST + REFERENCE_COST, value_count, sampled),
-                 &classes);
-    cost.code = classes.cost * value_count / sampled;
-    cost.side = REFERENCE_COST * classes.class_count +
-                ((uint64_t)(row_count * bits_of(classes.class_count) + 4 * column_count) << 8);
-    return cost;
+    return TABLE_COST + group->chunk_count * REFERENCE_COST;
+}
+
+/* What code and tables of a group cost with these classes, by what its sampled counts cost. */
+static uint64_t group_cost(const znl_counted_group *group, const znl_bin_classes *classes,
+                           uint64_t counts_cost)
+{
+    return counts_cost * group->value_count / group->sampled +
+           classes->class_count * class_cost_of(group);
+}
+
+/* Cut the bins of a group into the best classes. */
+static void cut_group(znl_counted_group *group)
+{
+    znl_cut_bins(&group->counts, group->reach ? width_for(group->reach) : 0,
+                 class_cost_of(group) * group->sampled / group->value_count, &group->classes);
+    group->cost = group_cost(group, &group->classes, group->classes.cost);
 }
 
 static int is_in_source_order(const znl_chunk *chunk)
@@ -102,135 +96,174 @@ static int is_in_source_order(const znl_chunk *chunk)
     return 1;
 }
 
-/* Choose the cheapest way for a measured chunk; its counts are left in by_row. cost: out, of that way;
- * flat: out, with one table. */
-static int choose_way(const znl_layout *layout, const znl_chunk *chunk, const znl_measure *measure,
-                      znl_arranged_groups_scratch *scratch, way_cost *cost, uint64_t *flat)
+static void swap_groups(znl_counted_group **a, znl_counted_group **b)
 {
-    const uint64_t count = chunk->source_nbytes / layout->width, sampled = measure->sampled;
-    const way_cost rows = cost_of(&scratch->by_row, 0, count, sampled, measure->row_count, 0);
-    const unsigned raw_bits = 8u * layout->width - layout->symbol_bits;
-    uint64_t best = znl_bins_flat_cost(&scratch->by_row) * count / sampled;
-    const uint64_t whole = best + ((count * raw_bits) << 8);
-    int way = ZNL_NOT_ARRANGED;
-    best += REFERENCE_COST;
-    *flat = best;
-    const uint64_t rows_need = is_in_source_order(chunk) ? 0 : whole / ROWS_SAVE;
-    if (rows.code + rows.side + rows_need < best) {
-        way = ZNL_BY_ROWS;
-        best = rows.code + rows.side;
-        *cost = rows;
+    znl_counted_group *other = *a;
+    *a = *b;
+    *b = other;
+}
+
+/* A chunk that is being decided on. */
+typedef struct {
+    const znl_chunk *chunk;
+    uint64_t value_count;
+    const znl_measure *measure;
+    uint64_t flat;  /* with one table */
+    uint64_t whole; /* the same and the raw bits */
+} candidate;
+
+/* Look at one way to code a chunk. Returns what it costs but for tables, classes of rows and columns included. */
+static uint64_t try_way(const znl_kernels *kernels, const znl_layout *layout,
+                        const znl_measure_view *view, candidate *it, int by_columns,
+                        znl_counted_group *way)
+{
+    const znl_measure *measure = it->measure;
+    way->chunk_count = 1;
+    way->value_count = it->value_count;
+    way->reach = by_columns ? measure->column_reach : 0;
+    way->sampled = znl_measure_count(kernels, view, it->chunk, measure, by_columns, &way->counts);
+    if (way->sampled == 0) return UINT64_MAX;
+    cut_group(way);
+    if (!by_columns) {
+        const unsigned raw_bits = 8u * layout->width - layout->symbol_bits;
+        it->flat = znl_bins_flat_cost(&way->counts) * it->value_count / way->sampled;
+        it->whole = it->flat + ((it->value_count * raw_bits) << 8);
+        it->flat += REFERENCE_COST;
     }
-    if (measure->column_reach) {
-        const way_cost both = cost_of(&scratch->by_column, width_for(measure->column_reach), count,
-                                      sampled, measure->row_count, measure->column_count);
-        if (both.code + both.side + whole / ZNL_COLUMNS_SAVE < best) {
-            way = ZNL_BY_ROWS_AND_COLUMNS;
-            *cost = both;
+    const uint64_t class_bits = measure->row_count * bits_of(way->classes.class_count) +
+                                (by_columns ? 4 * measure->column_count : 0);
+    return way->cost - way->classes.class_count * TABLE_COST + (class_bits << 8);
+}
+
+/* Choose the cheapest way for a measured chunk, and leave its counts and classes in ways[0]. saved: out, against one
+ * table. */
+static int choose_way(const znl_kernels *kernels, const znl_layout *layout,
+                      const znl_measure_view *view, candidate *it, znl_counted_group **ways,
+                      uint64_t *saved)
+{
+    const znl_measure *measure = it->measure;
+    const uint64_t rows = try_way(kernels, layout, view, it, 0, ways[0]);
+    if (rows == UINT64_MAX) return ZNL_NOT_ARRANGED;
+    const uint64_t rows_need = is_in_source_order(it->chunk) ? 0 : it->whole / ROWS_SAVE;
+    const int by_rows = rows + rows_need < it->flat;
+    const uint64_t best = by_rows ? rows : it->flat, need = it->whole / ZNL_COLUMNS_SAVE;
+    *saved = it->flat - best;
+    if (measure->column_reach &&
+        measure->column_squares * MOST_SQUARE_GAIN / 2 > need + (4 * measure->column_count << 8)) {
+        const uint64_t both = try_way(kernels, layout, view, it, 1, ways[1]);
+        if (both + need < best) {
+            swap_groups(&ways[0], &ways[1]);
+            *saved = it->flat - both;
+            return ZNL_BY_ROWS_AND_COLUMNS;
         }
     }
-    return way;
+    return by_rows ? ZNL_BY_ROWS : ZNL_NOT_ARRANGED;
 }
 
-/* The group that grows while chunks pass. */
-typedef struct {
-    uint64_t cost; /* of its chunks' codes and its tables */
-    uint64_t sampled, value_count;
-    unsigned reach; /* of the columns of its chunks that have column classes */
-    uint32_t chunk_count;
-} open_group;
-
-static void cut_group(const znl_bin_counts *bins, open_group *group, znl_bin_classes *classes)
-{
-    const uint64_t class_cost = TABLE_COST + group->chunk_count * REFERENCE_COST;
-    znl_cut_bins(bins, group->reach ? width_for(group->reach) : 0,
-                 sampled_cost(class_cost, group->value_count, group->sampled), classes);
-    group->cost =
-        classes->cost * group->value_count / group->sampled + classes->class_count * class_cost;
-}
-
-/* Fit the tables of a group that is complete. */
+/* Fit the tables of the open group, which is complete. */
 static void close_group(const znl_layout *layout, znl_arranged_groups_scratch *scratch,
-                        open_group *open, znl_arranged_group *group)
+                        znl_arranged_group *group)
 {
-    cut_group(&scratch->group, open, &group->classes);
-    znl_bins_fit(&scratch->group, &group->classes, scratch->view.low, layout->symbol_bits,
+    znl_counted_group *open = scratch->open;
+    cut_group(open);
+    group->classes = open->classes;
+    znl_bins_fit(&open->counts, &group->classes, scratch->view.low, layout->symbol_bits,
                  scratch->counts, group->tables);
 }
 
-/* Put a chunk into the open group, or close that one and begin another. saved: against one table. */
-static void join_or_begin(const znl_layout *layout, const znl_bin_counts *bins, open_group own,
-                          uint64_t saved, open_group *open, znl_arranged_group *groups,
-                          uint32_t *group_count, znl_arranged_groups_scratch *scratch)
+/* Take these classes for a group when no others were cheaper. */
+static void try_classes(const znl_bin_classes *classes, znl_counted_group *group)
 {
-    znl_bin_classes classes;
-    cut_group(bins, &own, &classes);
-    if (*group_count) {
-        open_group both = {0, open->sampled + own.sampled, open->value_count + own.value_count,
-                           open->reach > own.reach ? open->reach : own.reach,
-                           open->chunk_count + 1};
-        znl_bins_copy(&scratch->merged, &scratch->group);
-        znl_bins_add(&scratch->merged, bins);
-        cut_group(&scratch->merged, &both, &classes);
-        if (both.cost <= open->cost + own.cost) {
-            znl_bins_copy(&scratch->group, &scratch->merged);
-            groups[*group_count - 1].saved += saved;
-            *open = both;
-            return;
-        }
-        close_group(layout, scratch, open, &groups[*group_count - 1]);
-    }
-    znl_bins_copy(&scratch->group, bins);
-    *open = own;
-    groups[*group_count].saved = saved;
-    ++*group_count;
+    if (group->reach ? classes->bins_a_class < width_for(group->reach) : classes->bins_a_class > 0)
+        return;
+    const uint64_t cost = group_cost(group, classes, znl_bins_cost(&group->counts, classes));
+    if (cost >= group->cost) return;
+    group->cost = cost;
+    group->classes = *classes;
 }
 
-uint32_t znl_plan_arranged(const znl_kernels *kernels, const znl_layout *layout,
-                           const znl_chunk *chunks, size_t chunk_count, const uint8_t *wanted,
-                           znl_arranged_plan *plans, znl_arranged_group *groups,
-                           znl_arranged_groups_scratch *scratch)
+/* Both groups in one, with the classes of the one or the other; new ones when that costs more than apart. */
+static void merge_groups(const znl_counted_group *a, const znl_counted_group *b,
+                         znl_counted_group *merged)
 {
-    size_t rows_taken = 0, columns_taken = 0;
-    uint32_t group_count = 0;
-    open_group open = {0, 0, 0, 0, 0};
-    begin_view(kernels, layout, chunks, chunk_count, wanted, scratch);
-    for (size_t i = 0; i < chunk_count; i++) {
-        const znl_chunk *chunk = &chunks[i];
-        const size_t count = chunk->source_nbytes / layout->width;
-        znl_measure *measure = &plans[i].measure;
-        plans[i].kind = ZNL_NOT_ARRANGED;
-        if (!wanted[i] ||
-            !znl_measure_sizes(chunk->parts, chunk->part_count, count, &measure->row_count,
-                               &measure->column_count) ||
-            measure->row_count > ZNL_ROW_POOL - rows_taken ||
-            measure->column_count > ZNL_COLUMN_POOL - columns_taken)
-            continue;
-        measure->row_bins = scratch->row_bins + rows_taken;
-        measure->column_bins = scratch->column_bins + columns_taken;
-        find_symbols(kernels, layout, chunk, count, scratch->symbols);
-        znl_measure_chunk(&scratch->view, chunk, scratch->symbols, count, &scratch->measure,
-                          measure, &scratch->by_row, &scratch->by_column);
-        way_cost cost;
-        uint64_t flat;
-        if (measure->sampled == 0) continue;
-        plans[i].kind = choose_way(layout, chunk, measure, scratch, &cost, &flat);
-        if (plans[i].kind == ZNL_NOT_ARRANGED) continue;
-        const int by_rows = plans[i].kind == ZNL_BY_ROWS;
-        const open_group own = {0, measure->sampled, count, by_rows ? 0 : measure->column_reach, 1};
-        join_or_begin(layout, by_rows ? &scratch->by_row : &scratch->by_column, own,
-                      flat - cost.code - cost.side, &open, groups, &group_count, scratch);
-        plans[i].group = group_count - 1;
-        rows_taken += measure->row_count;
-        columns_taken += measure->column_count;
+    znl_bins_copy(&merged->counts, &a->counts);
+    znl_bins_add(&merged->counts, &b->counts);
+    merged->sampled = a->sampled + b->sampled;
+    merged->value_count = a->value_count + b->value_count;
+    merged->reach = a->reach > b->reach ? a->reach : b->reach;
+    merged->chunk_count = a->chunk_count + b->chunk_count;
+    merged->cost = UINT64_MAX;
+    try_classes(&a->classes, merged);
+    try_classes(&b->classes, merged);
+    if (merged->cost > a->cost + b->cost) cut_group(merged);
+}
+
+/* Put the chunk that was chosen last into the open group, or close that one and begin another. */
+static void join_or_begin(const znl_layout *layout, znl_arranged_group *groups,
+                          znl_arranged_groups_scratch *scratch)
+{
+    const znl_counted_group *open = scratch->open, *own = scratch->ways[0];
+    if (scratch->group_count) {
+        merge_groups(open, own, scratch->merged);
+        if (scratch->merged->cost <= open->cost + own->cost) {
+            swap_groups(&scratch->open, &scratch->merged);
+            return;
+        }
+        close_group(layout, scratch, &groups[scratch->group_count - 1]);
     }
-    if (group_count) close_group(layout, scratch, &open, &groups[group_count - 1]);
-    /* A group that does not earn its tables leaves its chunks to others. */
-    for (size_t i = 0; i < chunk_count; i++)
-        if (plans[i].kind != ZNL_NOT_ARRANGED &&
-            groups[plans[i].group].saved <= groups[plans[i].group].classes.class_count * TABLE_COST)
+    swap_groups(&scratch->open, &scratch->ways[0]);
+    groups[scratch->group_count++].saved = 0;
+}
+
+void znl_plan_begin(const znl_kernels *kernels, const znl_layout *layout, const znl_chunk *chunks,
+                    size_t chunk_count, const uint8_t *wanted, znl_arranged_groups_scratch *scratch)
+{
+    for (unsigned i = 0; i < 2; i++) scratch->ways[i] = &scratch->counted[i];
+    scratch->open = &scratch->counted[2];
+    scratch->merged = &scratch->counted[3];
+    scratch->group_count = 0;
+    scratch->rows_taken = scratch->columns_taken = 0;
+    begin_view(kernels, layout, chunks, chunk_count, wanted, scratch);
+}
+
+void znl_plan_chunk(const znl_kernels *kernels, const znl_layout *layout, const znl_chunk *chunk,
+                    znl_arranged_plan *plan, znl_arranged_group *groups,
+                    znl_arranged_groups_scratch *scratch)
+{
+    znl_measure *measure = &plan->measure;
+    candidate it = {chunk, chunk->source_nbytes / layout->width, measure, 0, 0};
+    uint64_t saved;
+    plan->kind = ZNL_NOT_ARRANGED;
+    if (!znl_measure_sizes(chunk->parts, chunk->part_count, it.value_count, &measure->row_count,
+                           &measure->column_count) ||
+        measure->row_count > ZNL_ROW_POOL - scratch->rows_taken ||
+        measure->column_count > ZNL_COLUMN_POOL - scratch->columns_taken)
+        return;
+    measure->row_bins = scratch->row_bins + scratch->rows_taken;
+    measure->column_bins = scratch->column_bins + scratch->columns_taken;
+    znl_measure_chunk(kernels, &scratch->view, chunk, &scratch->measure, measure);
+    plan->kind = choose_way(kernels, layout, &scratch->view, &it, scratch->ways, &saved);
+    if (plan->kind == ZNL_NOT_ARRANGED) return;
+    join_or_begin(layout, groups, scratch);
+    plan->group = scratch->group_count - 1;
+    groups[plan->group].saved += saved;
+    scratch->rows_taken += measure->row_count;
+    scratch->columns_taken += measure->column_count;
+}
+
+uint32_t znl_plan_end(const znl_layout *layout, znl_arranged_plan *plans, size_t chunk_count,
+                      const uint8_t *wanted, znl_arranged_group *groups,
+                      znl_arranged_groups_scratch *scratch)
+{
+    if (scratch->group_count) close_group(layout, scratch, &groups[scratch->group_count - 1]);
+    for (size_t i = 0; i < chunk_count; i++) {
+        /* A group that does not earn its tables leaves its chunks to others. */
+        if (!wanted[i] || (plans[i].kind != ZNL_NOT_ARRANGED &&
+                           groups[plans[i].group].saved <=
+                               groups[plans[i].group].classes.class_count * TABLE_COST))
             plans[i].kind = ZNL_NOT_ARRANGED;
-    return group_count;
+    }
+    return scratch->group_count;
 }
 
 /* How many classes a column's bin moves a value. */

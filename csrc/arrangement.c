@@ -20,12 +20,16 @@
 #define SIGN (UINT32_C(1) << 17)
 #define SHIFT_BIT 18
 #define SHIFT_MASK (UINT32_C(63) << SHIFT_BIT)
+#define SECOND_BIT 24
+#define SECOND_MASK (UINT32_C(3) << SECOND_BIT)
+#define CONTEXTS_BIT 26
+#define CONTEXTS_MASK (UINT32_C(15) << CONTEXTS_BIT)
 
 /* Bits of the classes of a part. */
-static size_t part_bits(const znl_part *part, unsigned table_count)
+static size_t part_bits(const znl_part *part, unsigned class_count)
 {
     const size_t columns = part->has_columns ? part->row_values : 0;
-    return (size_t)part->rows * znl_class_bits(table_count) + columns * COLUMN_BITS;
+    return (size_t)part->rows * znl_class_bits(class_count) + columns * COLUMN_BITS;
 }
 
 static size_t padded_nbytes(size_t bits)
@@ -43,12 +47,19 @@ static size_t count_marks(const znl_arrangement *arrangement)
     return znl_superblock_count(value_count / ZNL_BLOCK_VALUES * ZNL_BLOCK_VALUES);
 }
 
-size_t znl_arrangement_nbytes(const znl_arrangement *arrangement, unsigned table_count)
+/* Bytes of the bounds of contexts. */
+static size_t bounds_nbytes(const znl_second *second)
+{
+    return second->kind == ZNL_NO_SECOND ? 0 : second->context_count / 2 * 4;
+}
+
+size_t znl_arrangement_nbytes(const znl_arrangement *arrangement, unsigned class_count)
 {
     size_t bits = count_marks(arrangement);
     for (size_t p = 0; p < arrangement->part_count; p++)
-        bits += part_bits(&arrangement->parts[p], table_count);
-    return COUNT_NBYTES + PART_NBYTES * arrangement->part_count + padded_nbytes(bits);
+        bits += part_bits(&arrangement->parts[p], class_count);
+    return COUNT_NBYTES + PART_NBYTES * arrangement->part_count + padded_nbytes(bits) +
+           bounds_nbytes(&arrangement->second);
 }
 
 /* --- class bits ----------------------------------------------------------------------------------- */
@@ -123,11 +134,22 @@ static class_counts count_classes(const znl_arrangement *arrangement)
     return counts;
 }
 
-void znl_arrangement_write(const znl_arrangement *arrangement, unsigned table_count, uint8_t *out)
+static void write_bounds(const znl_second *second, uint8_t *out)
+{
+    const unsigned count = second->context_count - 1;
+    for (unsigned i = 0; i < count; i++) store_u16le(out + 2 * i, second->bounds[i]);
+    if (count % 2) store_u16le(out + 2 * count, 0);
+}
+
+void znl_arrangement_write(const znl_arrangement *arrangement, unsigned class_count, uint8_t *out)
 {
     const znl_reduction *reduction = &arrangement->reduction;
-    store_u32le(out, (uint32_t)arrangement->part_count | (reduction->one_sign ? ONE_SIGN : 0) |
-                         (reduction->sign ? SIGN : 0) | reduction->shift << SHIFT_BIT);
+    const znl_second *second = &arrangement->second;
+    uint32_t front = (uint32_t)arrangement->part_count | (reduction->one_sign ? ONE_SIGN : 0) |
+                     (reduction->sign ? SIGN : 0) | reduction->shift << SHIFT_BIT;
+    if (second->kind != ZNL_NO_SECOND)
+        front |= second->kind << SECOND_BIT | (second->context_count - 1) << CONTEXTS_BIT;
+    store_u32le(out, front);
     out += COUNT_NBYTES;
     for (size_t p = 0; p < arrangement->part_count; p++, out += PART_NBYTES) {
         const znl_part *part = &arrangement->parts[p];
@@ -136,10 +158,14 @@ void znl_arrangement_write(const znl_arrangement *arrangement, unsigned table_co
     }
     const class_counts counts = count_classes(arrangement);
     bit_writer to = {0, 0, out};
-    put_bits(&to, arrangement->row_classes, counts.rows, znl_class_bits(table_count));
+    put_bits(&to, arrangement->row_classes, counts.rows, znl_class_bits(class_count));
     put_bits(&to, arrangement->column_classes, counts.columns, COLUMN_BITS);
     put_bits(&to, reduction->marked, count_marks(arrangement), 1);
-    if (to.count) store_u32le(to.out, (uint32_t)to.bits);
+    if (to.count) {
+        store_u32le(to.out, (uint32_t)to.bits);
+        to.out += 4;
+    }
+    if (second->kind != ZNL_NO_SECOND) write_bounds(second, to.out);
 }
 
 /* Read one part; `left` values are not in a part yet. */
@@ -157,44 +183,68 @@ static int read_part(const uint8_t *in, size_t left, znl_part *part)
     return ZNL_OK;
 }
 
-/* The classes of parts that were read: their numbers are limited by that of the values. */
-static int read_class_bits(const uint8_t *in, size_t in_nbytes, unsigned table_count,
-                           znl_arrangement *arrangement)
+/* The classes of parts that were read: their numbers are limited by that of the values. Returns the bytes
+ * consumed, or an error code. */
+static int64_t read_class_bits(const uint8_t *in, size_t in_nbytes, unsigned class_count,
+                               znl_arrangement *arrangement)
 {
-    const unsigned bits = znl_class_bits(table_count);
+    const unsigned bits = znl_class_bits(class_count);
     const class_counts counts = count_classes(arrangement);
     const size_t marks = count_marks(arrangement);
-    if (in_nbytes < padded_nbytes(counts.rows * bits + counts.columns * COLUMN_BITS + marks))
-        return ZNL_E_TRUNCATED;
+    const size_t nbytes = padded_nbytes(counts.rows * bits + counts.columns * COLUMN_BITS + marks);
+    if (in_nbytes < nbytes) return ZNL_E_TRUNCATED;
     bit_reader from = {0, 0, in};
-    if (!read_classes(&from, counts.rows, bits, table_count, arrangement->row_classes) ||
+    if (!read_classes(&from, counts.rows, bits, class_count, arrangement->row_classes) ||
         !read_classes(&from, counts.columns, COLUMN_BITS, ZNL_COLUMN_CLASSES,
                       arrangement->column_classes))
         return ZNL_E_BAD_VALUE;
     read_classes(&from, marks, 1, 2, arrangement->reduction.marked);
-    return from.bits == 0 ? ZNL_OK : ZNL_E_BAD_PADDING;
+    return from.bits == 0 ? (int64_t)nbytes : ZNL_E_BAD_PADDING;
+}
+
+/* The bounds of contexts. Returns the bytes consumed, or an error code. */
+static int64_t read_bounds(const uint8_t *in, size_t in_nbytes, znl_second *second)
+{
+    const size_t nbytes = bounds_nbytes(second);
+    if (in_nbytes < nbytes) return ZNL_E_TRUNCATED;
+    unsigned least = 1;
+    for (unsigned i = 0; i + 1 < second->context_count; i++) {
+        second->bounds[i] = load_u16le(in + 2 * i);
+        if (second->bounds[i] < least) return ZNL_E_BAD_VALUE;
+        least = second->bounds[i] + 1u;
+    }
+    if (nbytes > 2 * (second->context_count - 1) && load_u16le(in + nbytes - 2))
+        return ZNL_E_BAD_PADDING;
+    return (int64_t)nbytes;
 }
 
 /* The first field. */
-static int read_front(uint32_t front, znl_arrangement *arrangement)
+static int read_front(uint32_t front, unsigned table_count, znl_arrangement *arrangement)
 {
     znl_reduction *reduction = &arrangement->reduction;
+    znl_second *second = &arrangement->second;
+    second->kind = (front & SECOND_MASK) >> SECOND_BIT;
+    second->context_count = 0;
     arrangement->part_count = front & PART_COUNT_MASK;
     reduction->one_sign = (front & ONE_SIGN) != 0;
     reduction->sign = (front & SIGN) != 0;
     reduction->shift = (front & SHIFT_MASK) >> SHIFT_BIT;
     if (arrangement->part_count < 1 || arrangement->part_count > ZNL_MAX_PARTS)
         return ZNL_E_BAD_VALUE;
-    if (front & ~(PART_COUNT_MASK | ONE_SIGN | SIGN | SHIFT_MASK)) return ZNL_E_BAD_PADDING;
+    if (front & ~(PART_COUNT_MASK | ONE_SIGN | SIGN | SHIFT_MASK | SECOND_MASK | CONTEXTS_MASK))
+        return ZNL_E_BAD_PADDING;
     if (reduction->sign && !reduction->one_sign) return ZNL_E_BAD_VALUE;
-    return reduction->one_sign && reduction->shift == 0 ? ZNL_E_BAD_VALUE : ZNL_OK;
+    if (reduction->one_sign && reduction->shift == 0) return ZNL_E_BAD_VALUE;
+    if (second->kind == ZNL_NO_SECOND) return front & CONTEXTS_MASK ? ZNL_E_BAD_VALUE : ZNL_OK;
+    second->context_count = ((front & CONTEXTS_MASK) >> CONTEXTS_BIT) + 1;
+    return second->context_count < table_count && reduction->shift == 0 ? ZNL_OK : ZNL_E_BAD_VALUE;
 }
 
 int64_t znl_arrangement_read(const uint8_t *in, size_t in_nbytes, size_t value_count,
                              unsigned table_count, znl_arrangement *arrangement)
 {
     if (in_nbytes < COUNT_NBYTES) return ZNL_E_TRUNCATED;
-    int status = read_front(load_u32le(in), arrangement);
+    int status = read_front(load_u32le(in), table_count, arrangement);
     if (status != ZNL_OK) return status;
     const size_t part_count = arrangement->part_count;
     const size_t front = COUNT_NBYTES + PART_NBYTES * part_count;
@@ -207,8 +257,13 @@ int64_t znl_arrangement_read(const uint8_t *in, size_t in_nbytes, size_t value_c
         left -= (size_t)part->rows * part->row_values;
     }
     if (left) return ZNL_E_BAD_VALUE;
-    status = read_class_bits(in + front, in_nbytes - front, table_count, arrangement);
-    return status == ZNL_OK ? (int64_t)znl_arrangement_nbytes(arrangement, table_count) : status;
+    const int64_t bits = read_class_bits(in + front, in_nbytes - front,
+                                         znl_class_count(arrangement, table_count), arrangement);
+    if (bits < 0 || arrangement->second.kind == ZNL_NO_SECOND)
+        return bits < 0 ? bits : (int64_t)front + bits;
+    const size_t read = front + (size_t)bits;
+    const int64_t bounds = read_bounds(in + read, in_nbytes - read, &arrangement->second);
+    return bounds < 0 ? bounds : (int64_t)read + bounds;
 }
 
 /* --- order ---------------------------------------------------------------------------------------- */
@@ -250,14 +305,14 @@ static void mark_run(block_marker *to, size_t value_count, unsigned class)
 }
 
 /* The class of values whose row has class `row` and whose column has the stored class `column`. */
-static unsigned joint_class(unsigned row, unsigned column, unsigned table_count)
+static unsigned joint_class(unsigned row, unsigned column, unsigned class_count)
 {
     const unsigned sum = row + column;
     const unsigned class = sum < ZNL_COLUMN_CLASS_ZERO ? 0 : sum - ZNL_COLUMN_CLASS_ZERO;
-    return class < table_count ? class : table_count - 1;
+    return class < class_count ? class : class_count - 1;
 }
 
-void znl_arrangement_block_classes(const znl_arrangement *arrangement, unsigned table_count,
+void znl_arrangement_block_classes(const znl_arrangement *arrangement, unsigned class_count,
                                    size_t block_count, uint8_t *classes)
 {
     const uint8_t *row_classes = arrangement->row_classes;
@@ -275,9 +330,9 @@ void znl_arrangement_block_classes(const znl_arrangement *arrangement, unsigned 
             columns[ZNL_COLUMN_CLASS_ZERO] = part->has_columns ? 0 : row_values;
             if (part->has_columns)
                 for (size_t i = 0; i < row_values; i++) columns[*column_classes++]++;
-            for (unsigned r = 0; r < table_count; r++)
+            for (unsigned r = 0; r < class_count; r++)
                 for (unsigned q = 0; q < ZNL_COLUMN_CLASSES && rows[r]; q++)
-                    mark_run(&to, rows[r] * columns[q], joint_class(r, q, table_count));
+                    mark_run(&to, rows[r] * columns[q], joint_class(r, q, class_count));
         }
         row_classes += part->rows;
     }

@@ -9,6 +9,7 @@
 
 #include "format.h"
 #include "reduced.h"
+#include "second.h"
 
 #define ZNL_MAX_PARTS 1024u
 #define ZNL_MIN_ROW_VALUES 1u
@@ -22,6 +23,7 @@ typedef struct {
     uint8_t column_classes
         [ZNL_MAX_STATIC_VALUES]; /* of the parts that have them, in order; as stored */
     znl_reduction reduction;
+    znl_second second;
 } znl_arrangement;
 
 /* Working memory of the two moves. */
@@ -29,16 +31,23 @@ typedef struct {
     uint32_t columns[ZNL_MAX_ROW_VALUES];
 } znl_move_scratch;
 
-/* Bytes on the wire with `table_count` tables (1 to 32). */
-size_t znl_arrangement_nbytes(const znl_arrangement *arrangement, unsigned table_count);
+/* The classes of a chunk with `table_count` tables (1 to 32): others are for second symbols. */
+static inline unsigned znl_class_count(const znl_arrangement *arrangement, unsigned table_count)
+{
+    return table_count - arrangement->second.context_count;
+}
+
+/* Bytes on the wire with `class_count` classes (1 to 32). */
+size_t znl_arrangement_nbytes(const znl_arrangement *arrangement, unsigned class_count);
 
 /* Write that many bytes. */
-void znl_arrangement_write(const znl_arrangement *arrangement, unsigned table_count, uint8_t *out);
+void znl_arrangement_write(const znl_arrangement *arrangement, unsigned class_count, uint8_t *out);
 
 /* Read and validate the arrangement of a chunk of `value_count` values.
  *
  * in[0..in_nbytes)   wire, untrusted; may go on behind the arrangement
- * arrangement        out; its reduction may still be one that the dtype can't have
+ * table_count        of the chunk
+ * arrangement        out; its reduction and second symbols may still be such as the dtype can't have
  * returns            bytes consumed, or ZNL_E_TRUNCATED, _BAD_VALUE, _BAD_PADDING
  */
 int64_t znl_arrangement_read(const uint8_t *in, size_t in_nbytes, size_t value_count,
@@ -49,9 +58,9 @@ int znl_arrangement_is_source_order(const znl_arrangement *arrangement);
 
 /* The class of each block of 64 values in arranged order: that of its value 32.
  *
- * classes    out, block_count entries below table_count
+ * classes    out, block_count entries below class_count
  */
-void znl_arrangement_block_classes(const znl_arrangement *arrangement, unsigned table_count,
+void znl_arrangement_block_classes(const znl_arrangement *arrangement, unsigned class_count,
                                    size_t block_count, uint8_t *classes);
 
 /* Copy the values of a chunk from source order into arranged order, and back.

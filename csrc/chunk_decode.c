@@ -38,7 +38,7 @@ static int check_head(const znl_chunk *chunk)
 
 static int check_sum(const znl_chunk *chunk, uint64_t found)
 {
-    return found == chunk->checksum ? ZNL_OK : ZNL_E_CHECKSUM;
+    return chunk->is_part || found == chunk->checksum ? ZNL_OK : ZNL_E_CHECKSUM;
 }
 
 /* Decode a chunk that needs no table. */

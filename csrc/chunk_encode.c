@@ -2,7 +2,7 @@
 /* Encodes chunks: finds tables that groups of chunks share, and takes the cheapest method for each. */
 #include <string.h>
 
-#include "arranged_groups.h"
+#include "arranged_chunks.h"
 #include "bytes.h"
 #include "checksum.h"
 #include "classes.h"
@@ -14,8 +14,7 @@
     16 /* costs 0.0016 bit a value against the exact one, saves half of the time */
 #define SMALL_VALUES 8192u /* below this a fitted table may cost more than it saves */
 #define NO_GROUP UINT32_MAX
-#define ARRANGED (UINT32_MAX - 1) /* in a group of its own kind */
-#define PLANNED_CHUNKS 64u        /* of a call, the others are not arranged */
+#define ARRANGED (UINT32_MAX - 1) /* coded already */
 /* A table of its own: TABLE record 16 + 36 bytes, again 4 + 36 in the page. */
 #define TABLE_NBYTES 92
 #define TABLE_COST ((uint64_t)(TABLE_NBYTES * 8) << 8) /* in 1/256 bit */
@@ -33,12 +32,8 @@ typedef struct {
     uint32_t counts[ZNL_MAX_SYMBOL_VALUES];
     uint32_t group_counts[ZNL_MAX_SYMBOL_VALUES];
     uint32_t merged_counts[ZNL_MAX_SYMBOL_VALUES];
-    znl_arranged_groups_scratch planning;
-    znl_arranged_encode_scratch arranged;
-    znl_arrangement arrangement;
-    uint8_t wanted[PLANNED_CHUNKS];
-    znl_arranged_plan plans[PLANNED_CHUNKS];
-    znl_arranged_group arranged_groups[PLANNED_CHUNKS];
+    znl_arranging_scratch arranging;
+    znl_arranged_choice choices[ZNL_MOST_ARRANGED];
     chunk_group groups[]; /* chunk_count of them, then as many u32: the group of each chunk */
 } encode_scratch;
 
@@ -68,11 +63,6 @@ static int encode_trivially(const znl_layout *layout, znl_chunk *chunk)
     const size_t value_count = chunk->source_nbytes / layout->width;
     return chunk->source_nbytes % layout->width || value_count < ZNL_MIN_STATIC_VALUES ||
            value_count > ZNL_MAX_STATIC_VALUES;
-}
-
-static size_t coded_count_of(const znl_layout *layout, const znl_chunk *chunk)
-{
-    return chunk->source_nbytes / layout->width / ZNL_BLOCK_VALUES * ZNL_BLOCK_VALUES;
 }
 
 static int wants_classes(const znl_layout *layout, const znl_chunk *chunk)
@@ -121,15 +111,16 @@ static int join_group(const znl_layout *layout, uint64_t own_cost, encode_scratc
     return 1;
 }
 
-/* Take the checksums of chunks, and cut them into groups with one table each. */
+/* Take the checksums of chunks but for those that were planned, and cut them into groups with one table each. */
 static void group_chunks(const znl_kernels *kernels, const znl_layout *layout, znl_chunk *chunks,
-                         size_t chunk_count, encode_scratch *scratch, chunk_groups *groups,
-                         uint32_t *group_of)
+                         size_t chunk_count, const uint8_t *planned, encode_scratch *scratch,
+                         chunk_groups *groups, uint32_t *group_of)
 {
     const unsigned bits = layout->symbol_bits;
     for (size_t i = 0; i < chunk_count; i++) {
         /* Here, so that the histogram finds the chunk in a near cache. */
-        chunks[i].checksum = kernels->xxh3_64(chunks[i].source, chunks[i].source_nbytes);
+        if (!planned || !planned[i])
+            chunks[i].checksum = kernels->xxh3_64(chunks[i].source, chunks[i].source_nbytes);
         if (group_of[i] >= ARRANGED) continue;
         znl_freq_table own;
         count_chunk(kernels, layout, &chunks[i], scratch->counts);
@@ -147,26 +138,13 @@ static void group_chunks(const znl_kernels *kernels, const znl_layout *layout, z
     }
 }
 
-static void write_table(const znl_freq_table *table, znl_table *wire)
-{
-    wire->nbytes = (uint32_t)znl_table_write(table, wire->bytes);
-    wire->name = znl_xxh3_64_scalar(wire->bytes, wire->nbytes) | ZNL_TABLE_NAME_BIT;
-}
-
-/* Bytes that the coded body saves against the source, references counted. */
-static uint32_t saved_by_coding(const znl_chunk *chunk)
-{
-    const uint32_t coded = chunk->body_nbytes + 8u * chunk->table_count;
-    return coded < chunk->source_nbytes ? chunk->source_nbytes - coded : 0;
-}
-
 /* Encode a small or joined chunk: universal tables by unit, or one table fitted to it, whichever is cheaper.
  * Returns 1 when it uses a new table, which it writes to `wire`. */
 static int encode_by_classes(const znl_kernels *kernels, const znl_layout *layout, znl_chunk *chunk,
                              encode_scratch *scratch, znl_table *wire)
 {
     const unsigned bits = layout->symbol_bits;
-    const size_t coded_count = coded_count_of(layout, chunk);
+    const size_t coded_count = znl_coded_count(layout, chunk);
     znl_freq_table tables[ZNL_MAX_STATIC_TABLES];
     znl_class_choice choice;
     znl_static_split(kernels, layout, chunk, &scratch->body);
@@ -179,7 +157,7 @@ static int encode_by_classes(const znl_kernels *kernels, const znl_layout *layou
         znl_table_cost(&tables[0], scratch->counts, bits) + TABLE_COST + REFERENCE_COST <
         choice.cost;
     if (fitted) {
-        write_table(&tables[0], wire);
+        znl_table_name(&tables[0], wire);
         chunk->table_count = 1;
         chunk->tables[0] = wire->name;
     } else {
@@ -193,7 +171,7 @@ static int encode_by_classes(const znl_kernels *kernels, const znl_layout *layou
         }
     }
     if (znl_static_encode(kernels, layout, tables, chunk, &scratch->body) != ZNL_OK) return 0;
-    if (saved_by_coding(chunk) > (fitted ? TABLE_NBYTES : 0)) chunk->method = ZNL_METHOD_STATIC;
+    if (znl_saved_by_coding(chunk) > (fitted ? TABLE_NBYTES : 0)) chunk->method = ZNL_METHOD_STATIC;
     return fitted;
 }
 
@@ -211,54 +189,41 @@ static void encode_by_groups(const znl_kernels *kernels, const znl_layout *layou
         return;
     }
     for (unsigned c = 0; c < count; c++) {
-        const uint32_t saved = saved_by_coding(&chunks[c]);
+        const uint32_t saved = znl_saved_by_coding(&chunks[c]);
         if (saved) chunks[c].method = ZNL_METHOD_STATIC;
         groups[c]->saved_nbytes += saved;
     }
 }
 
-/* An arrangement that moves nothing: one row, or two when that is too long. */
-static void keep_order(size_t value_count, znl_arrangement *arrangement)
-{
-    const uint32_t rows = value_count > ZNL_MAX_ROW_VALUES ? 2 : 1;
-    const uint32_t shorter = (uint32_t)value_count / rows;
-    arrangement->part_count = rows;
-    for (uint32_t p = 0; p < rows; p++) {
-        const znl_part part = {1, p ? shorter : (uint32_t)value_count - (rows - 1) * shorter, 0};
-        arrangement->parts[p] = part;
-        arrangement->row_classes[p] = 0;
-    }
-}
-
 /* Encode a chunk with its group's table and without the bits that need not be stored. */
 static void encode_reduced(const znl_kernels *kernels, const znl_layout *layout, chunk_group *group,
-                           znl_chunk *chunk, encode_scratch *scratch)
+                           znl_chunk *chunk, const znl_arranged_choice *choice,
+                           encode_scratch *scratch)
 {
-    keep_order(chunk->source_nbytes / layout->width, &scratch->arrangement);
-    chunk->method = ZNL_METHOD_RAW;
-    if (znl_arranged_encode(kernels, layout, &group->table, chunk, &scratch->arrangement,
-                            &scratch->body, &scratch->arranged) != ZNL_OK)
-        return;
-    const uint32_t saved = saved_by_coding(chunk);
-    if (saved) chunk->method = ZNL_METHOD_ARRANGED;
-    group->saved_nbytes += saved;
+    znl_encode_in_order(kernels, layout, &group->table, chunk, choice, &scratch->body,
+                        &scratch->arranging);
+    if (chunk->method == ZNL_METHOD_ARRANGED) group->saved_nbytes += znl_saved_by_coding(chunk);
 }
 
-/* Encode the chunks of groups, two at a time where they are alike; those that shall be reduced have the method
- * arranged already. */
-static void encode_groups(const znl_kernels *kernels, const znl_layout *layout, znl_chunk *chunks,
-                          size_t chunk_count, const uint32_t *group_of, const znl_table *tables,
-                          encode_scratch *scratch)
+/* Whether chunk i of a call is coded with the table of its group and less bits than others. */
+static int is_reduced(const encode_scratch *scratch, size_t i)
 {
-    for (size_t i = 0; i < chunk_count;) {
+    return i < ZNL_MOST_ARRANGED && scratch->choices[i].kind == ZNL_IN_ORDER;
+}
+
+/* Encode the chunks of groups from number `begin` of the call on, two at a time where they are alike. */
+static void encode_groups(const znl_kernels *kernels, const znl_layout *layout, znl_chunk *chunks,
+                          size_t begin, size_t end, const uint32_t *group_of,
+                          const znl_table *tables, encode_scratch *scratch)
+{
+    for (size_t i = begin; i < end;) {
         if (group_of[i] >= ARRANGED) {
             i++;
             continue;
         }
-        const int is_reduced = chunks[i].method == ZNL_METHOD_ARRANGED;
-        const int is_pair = kernels->rans_encode_pair && i + 1 < chunk_count &&
-                            group_of[i + 1] < ARRANGED && !is_reduced &&
-                            chunks[i + 1].method != ZNL_METHOD_ARRANGED &&
+        const int is_pair = kernels->rans_encode_pair && i + 1 < end &&
+                            group_of[i + 1] < ARRANGED && !is_reduced(scratch, i) &&
+                            !is_reduced(scratch, i + 1) &&
                             chunks[i + 1].source_nbytes == chunks[i].source_nbytes &&
                             chunks[i].source_nbytes / layout->width >= ZNL_WIDE_LANES_MIN_VALUES;
         const unsigned count = is_pair ? 2 : 1;
@@ -268,8 +233,8 @@ static void encode_groups(const znl_kernels *kernels, const znl_layout *layout, 
             chunks[i + c].table_count = 1;
             chunks[i + c].tables[0] = tables[group_of[i + c]].name;
         }
-        if (is_reduced)
-            encode_reduced(kernels, layout, groups[0], &chunks[i], scratch);
+        if (is_reduced(scratch, i))
+            encode_reduced(kernels, layout, groups[0], &chunks[i], &scratch->choices[i], scratch);
         else
             encode_by_groups(kernels, layout, groups, &chunks[i], count, scratch);
         i += count;
@@ -287,112 +252,15 @@ static uint32_t encode_in_windows(const znl_kernels *kernels, const znl_layout *
         const size_t left = chunk_count - begin;
         const size_t count = left < ZNL_WINDOW_CHUNKS ? left : ZNL_WINDOW_CHUNKS;
         const uint32_t known = groups.count;
-        group_chunks(kernels, layout, chunks + begin, count, scratch, &groups, group_of + begin);
+        group_chunks(kernels, layout, chunks + begin, count,
+                     begin < ZNL_MOST_ARRANGED ? scratch->arranging.wanted + begin : NULL, scratch,
+                     &groups, group_of + begin);
         for (uint32_t g = known; g < groups.count; g++)
-            write_table(&scratch->groups[g].table, &tables[g]);
-        encode_groups(kernels, layout, chunks + begin, count, group_of + begin, tables, scratch);
+            znl_table_name(&scratch->groups[g].table, &tables[g]);
+        encode_groups(kernels, layout, chunks, begin, begin + count, group_of, tables, scratch);
         groups.is_in_use = 1;
     }
     return groups.count;
-}
-
-/* Encode a chunk as planned; sets its method when that is smaller than its source. */
-static void try_arranged(const znl_kernels *kernels, const znl_layout *layout, znl_chunk *chunk,
-                         const znl_arranged_plan *plan, encode_scratch *scratch)
-{
-    const znl_arranged_group *group = &scratch->arranged_groups[plan->group];
-    znl_arrangement_of_plan(chunk, plan, group, &scratch->arrangement);
-    const int is_smaller =
-        znl_arranged_encode(kernels, layout, group->tables, chunk, &scratch->arrangement,
-                            &scratch->body, &scratch->arranged) == ZNL_OK &&
-        saved_by_coding(chunk);
-    chunk->method = is_smaller ? ZNL_METHOD_ARRANGED : ZNL_METHOD_RAW;
-    if (!is_smaller) chunk->body_nbytes = chunk->source_nbytes;
-}
-
-/* Whether what is lost where an order by columns mixes rows with zero bits and others is more than that order
- * gains, maybe. */
-static int may_regret_columns(const znl_layout *layout, const znl_chunk *chunk,
-                              const znl_reduction *found)
-{
-    znl_reduction by_rows;
-    const size_t coded_count = coded_count_of(layout, chunk);
-    if (!znl_reduction_seems_to_pay(layout, chunk->source, coded_count)) return 0;
-    znl_reduction_find(layout, chunk->source, coded_count, &by_rows);
-    return znl_reduction_saved_nbytes(&by_rows, coded_count) >
-           znl_reduction_saved_nbytes(found, coded_count) + chunk->source_nbytes / ZNL_COLUMNS_SAVE;
-}
-
-/* Encode a chunk as planned. Returns 1 when that is smaller than its source. */
-static int encode_arranged(const znl_kernels *kernels, const znl_layout *layout, znl_chunk *chunk,
-                           const znl_arranged_plan *plan, const znl_table *tables,
-                           encode_scratch *scratch)
-{
-    const znl_arranged_group *group = &scratch->arranged_groups[plan->group];
-    const unsigned table_count = group->classes.class_count;
-    chunk->table_count = (uint8_t)table_count;
-    for (unsigned t = 0; t < table_count; t++)
-        chunk->tables[t] = tables[group->first_table + t].name;
-    try_arranged(kernels, layout, chunk, plan, scratch);
-    if (plan->kind == ZNL_BY_ROWS_AND_COLUMNS &&
-        may_regret_columns(layout, chunk, &scratch->arrangement.reduction)) {
-        const uint32_t by_columns = chunk->body_nbytes;
-        znl_arranged_plan other = *plan;
-        other.kind = ZNL_BY_ROWS;
-        try_arranged(kernels, layout, chunk, &other, scratch);
-        if (chunk->body_nbytes > by_columns) try_arranged(kernels, layout, chunk, plan, scratch);
-    }
-    if (chunk->method != ZNL_METHOD_ARRANGED) chunk->table_count = 0;
-    return chunk->method == ZNL_METHOD_ARRANGED;
-}
-
-/* Whether a chunk that stays in source order gains by leaving out bits. */
-static int wants_reduction(const znl_layout *layout, const znl_chunk *chunk)
-{
-    znl_reduction found;
-    const size_t coded_count = coded_count_of(layout, chunk);
-    if (!znl_reduction_seems_to_pay(layout, chunk->source, coded_count)) return 0;
-    znl_reduction_find(layout, chunk->source, coded_count, &found);
-    return found.shift > 0;
-}
-
-/* Arrange the chunks that gain by it, and mark those that are reduced in source order. Returns the number of
- * tables. */
-static uint32_t arrange_chunks(const znl_kernels *kernels, const znl_layout *layout,
-                               znl_chunk *chunks, size_t chunk_count, uint32_t *group_of,
-                               znl_table *tables, encode_scratch *scratch)
-{
-    uint32_t table_count = 0;
-    int any = 0;
-    if (chunk_count > PLANNED_CHUNKS) chunk_count = PLANNED_CHUNKS;
-    for (size_t i = 0; i < chunk_count; i++) {
-        scratch->wanted[i] = chunks[i].part_count > 0 &&
-                             chunks[i].source_nbytes / layout->width >= ZNL_ARRANGED_MIN_VALUES &&
-                             !encode_trivially(layout, &chunks[i]);
-        any |= scratch->wanted[i];
-    }
-    if (!any) return 0;
-    const uint32_t groups =
-        znl_plan_arranged(kernels, layout, chunks, chunk_count, scratch->wanted, scratch->plans,
-                          scratch->arranged_groups, &scratch->planning);
-    for (uint32_t g = 0; g < groups; g++) {
-        znl_arranged_group *group = &scratch->arranged_groups[g];
-        group->first_table = table_count;
-        for (unsigned t = 0; t < group->classes.class_count; t++)
-            write_table(&group->tables[t], &tables[table_count++]);
-    }
-    for (size_t i = 0; i < chunk_count; i++) {
-        if (!scratch->wanted[i]) continue;
-        if (scratch->plans[i].kind != ZNL_NOT_ARRANGED) {
-            if (encode_arranged(kernels, layout, &chunks[i], &scratch->plans[i], tables, scratch))
-                group_of[i] = ARRANGED;
-        } else if (wants_reduction(layout, &chunks[i])) {
-            /* For encode_groups, which does it with the table of a group. */
-            chunks[i].method = ZNL_METHOD_ARRANGED;
-            group_of[i] = 0;
-        }
-    }
-    return table_count;
 }
 
 int64_t znl_place_bodies(znl_chunk *chunks, size_t chunk_count, uint8_t *bodies,
@@ -432,8 +300,18 @@ int64_t znl_encode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
     }
     if (chunk_count == 0) return 0;
     const znl_layout *layout = znl_layout_of(chunks[0].dtype);
+    const size_t most_arranged = chunk_count < ZNL_MOST_ARRANGED ? chunk_count : ZNL_MOST_ARRANGED;
+    for (size_t i = 0; i < most_arranged; i++) {
+        const int is_trivial = group_of[i] == NO_GROUP && encode_trivially(layout, &chunks[i]);
+        scratch->choices[i].kind = is_trivial ? ZNL_CODED : ZNL_NO_CHOICE;
+    }
     int64_t table_count =
-        arrange_chunks(kernels, layout, chunks, chunk_count, group_of, tables, scratch);
+        znl_arrange_chunks(kernels, layout, chunks, most_arranged, scratch->choices, tables,
+                           &scratch->body, &scratch->arranging);
+    for (size_t i = 0; i < most_arranged; i++) {
+        if (scratch->choices[i].kind == ZNL_IN_ORDER) group_of[i] = 0;
+        if (chunks[i].method == ZNL_METHOD_ARRANGED) group_of[i] = ARRANGED;
+    }
     table_count += encode_in_windows(kernels, layout, chunks, chunk_count, group_of,
                                      tables + table_count, scratch);
     for (size_t i = 0; i < chunk_count; i++)

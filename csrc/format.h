@@ -30,10 +30,11 @@
 #define ZNL_UNIT_SHIFT_LARGE 9u
 #define ZNL_MAX_UNITS (ZNL_MAX_STATIC_VALUES >> ZNL_UNIT_SHIFT_SMALL)
 
-/* Repeats and zstd frames are for the caller of the decoder. */
+/* Repeats, zstd frames and composed chunks are for the caller of the decoder. */
 static inline int znl_is_left(const znl_chunk *chunk)
 {
-    return chunk->distance != 0 || chunk->method == ZNL_METHOD_ZSTD;
+    return chunk->distance != 0 || chunk->method == ZNL_METHOD_ZSTD ||
+           chunk->method == ZNL_METHOD_COMPOSED;
 }
 
 /* Whether a chunk's method, `table_count` and `unit_shift` go together (docs/format.md, section 4). */
@@ -49,6 +50,7 @@ static inline int znl_chunk_has_tables(const znl_chunk *chunk)
         return count == 1 ? shift == 0
                           : shift == ZNL_UNIT_SHIFT_SMALL || shift == ZNL_UNIT_SHIFT_LARGE;
     case ZNL_METHOD_ARRANGED: return count >= 1 && count <= ZNL_MAX_TABLES && shift == 0;
+    case ZNL_METHOD_COMPOSED: return count <= ZNL_MAX_TABLES && shift == 0;
     default: return 0;
     }
 }

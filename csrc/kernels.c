@@ -18,6 +18,12 @@ static void init_scalar(znl_kernels *kernels)
     kernels->wants_slots = 1;
     kernels->arrange_row = NULL;
     kernels->restore_row = NULL;
+    kernels->count_contexts = znl_count_contexts_scalar;
+    kernels->sort_second = znl_sort_second_scalar;
+    kernels->spread_second = znl_spread_second_scalar;
+    kernels->read_fields = znl_read_fields_scalar;
+    kernels->score_row = znl_score_row_scalar;
+    kernels->find_places = znl_find_places_scalar;
     kernels->xxh3_64 = znl_xxh3_64_scalar;
     kernels->xxh3_blocks = znl_xxh3_blocks_scalar;
 }
@@ -30,6 +36,8 @@ static void init_sse4(znl_kernels *kernels)
     kernels->rans_encode = znl_rans_encode_sse4;
     kernels->rans_decode = znl_rans_decode_sse4;
     kernels->wants_slots = 0;
+    kernels->score_row = znl_score_row_sse4;
+    kernels->find_places = znl_find_places_sse4;
     kernels->xxh3_64 = znl_xxh3_64_sse4;
     kernels->xxh3_blocks = znl_xxh3_blocks_sse4;
 }
@@ -43,6 +51,9 @@ static void init_avx2(znl_kernels *kernels)
     kernels->rans_encode = znl_rans_encode_avx2;
     kernels->rans_decode = znl_rans_decode_avx2;
     kernels->decode_pair = znl_decode_pair_avx2;
+    kernels->read_fields = znl_read_fields_avx2;
+    kernels->score_row = znl_score_row_avx2;
+    kernels->find_places = znl_find_places_avx2;
     kernels->xxh3_64 = znl_xxh3_64_avx2;
     kernels->xxh3_blocks = znl_xxh3_blocks_avx2;
 }
@@ -59,6 +70,9 @@ static void init_avx512(znl_kernels *kernels)
     kernels->decode_pair = znl_decode_pair_avx512;
     kernels->arrange_row = znl_arrange_row_avx512;
     kernels->restore_row = znl_restore_row_avx512;
+    kernels->count_contexts = znl_count_contexts_avx512;
+    kernels->sort_second = znl_sort_second_avx512;
+    kernels->spread_second = znl_spread_second_avx512;
     kernels->xxh3_64 = znl_xxh3_64_avx512;
     kernels->xxh3_blocks = znl_xxh3_blocks_avx512;
 }

@@ -13,6 +13,8 @@
 #include "moves.h"
 #include "planes.h"
 #include "rans.h"
+#include "scores.h"
+#include "second.h"
 
 struct znl_kernels {
     znl_histogram_fn *histogram;
@@ -25,6 +27,12 @@ struct znl_kernels {
     int wants_slots;                 /* rans_decode reads the table of slots */
     znl_arrange_row_fn *arrange_row; /* NULL: portable loops over lists of columns are as good */
     znl_restore_row_fn *restore_row;
+    znl_count_contexts_fn *count_contexts;
+    znl_sort_second_fn *sort_second;
+    znl_spread_second_fn *spread_second;
+    znl_read_fields_fn *read_fields;
+    znl_score_row_fn *score_row;
+    znl_find_places_fn *find_places;
     znl_xxh3_64_fn *xxh3_64;
     znl_xxh3_blocks_fn *xxh3_blocks; /* the same, for a checksum that is taken piece by piece */
 };

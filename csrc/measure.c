@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Means of rows and columns, and counts by bins of them. */
+/* Means of rows and columns. */
 #include "measure.h"
 
 #include <string.h>
 
-#define PIECE_VALUES 16u       /* counted together */
 #define MIN_COLUMN_VARIANCE 2u /* in square bins: columns that differ less save less than 0.25 % */
+#define CHANCE 64u             /* square bins, over rows: how far a mean of normal values strays */
 #define FAR 24u                /* scores below the mean of a part */
-#define MOST_COLUMN_SAMPLES 256u /* rows that the mean of a column looks at */
-
-/* 2 * log2(distance + 1/2) + 2, rounded: what a symbol value of a float is for a float. */
-static unsigned score_of_distance(unsigned distance)
-{
-    return ((znl_log2_q16(2 * distance + 1) >> 7) + 256) >> 8;
-}
+#define MEAN_ROWS 32u          /* rows that say what the mean is */
 
 /* The mean symbol value, by counts; 0 is left out. */
 static unsigned mean_value(const uint32_t *counts, unsigned value_count)
@@ -26,10 +20,11 @@ static unsigned mean_value(const uint32_t *counts, unsigned value_count)
     return total ? (unsigned)(sum / total) : 0;
 }
 
-void znl_measure_begin(const znl_layout *layout, const uint32_t *counts,
-                       const uint32_t *byte_counts, unsigned step, znl_measure_view *view)
+void znl_measure_begin(const znl_layout *layout, const uint32_t *counts, unsigned step,
+                       znl_measure_view *view)
 {
     const unsigned value_count = 1u << layout->symbol_bits;
+    znl_score_rule_of(layout, &view->rule);
     view->low = 0;
     if (value_count > ZNL_SCORE_COUNT) { /* F64 */
         const unsigned mean = mean_value(counts, value_count);
@@ -37,19 +32,11 @@ void znl_measure_begin(const znl_layout *layout, const uint32_t *counts,
     }
     view->step = step;
     view->moves = value_count > ZNL_WINDOW_COUNT;
-    view->scores_bytes =
-        layout->width == 1 && layout->low_bits == 3 && layout->transform != ZNL_ROTATE;
-    if (!view->scores_bytes) return;
+    if (!view->rule.is_distance) return;
     unsigned mode = 0;
     for (unsigned byte = 1; byte < 256; byte++)
-        if (byte_counts[byte] > byte_counts[mode]) mode = byte;
-    for (unsigned byte = 0; byte < 256; byte++) {
-        /* I8 is two's complement. */
-        const int value = layout->transform == ZNL_OFFSET ? (int8_t)byte : (int)byte;
-        const int centre = layout->transform == ZNL_OFFSET ? (int8_t)mode : (int)mode;
-        view->score_of[byte] = (uint16_t)score_of_distance(
-            (unsigned)(value > centre ? value - centre : centre - value));
-    }
+        if (counts[byte] > counts[mode]) mode = byte;
+    view->rule.centre = (uint8_t)(mode ^ view->rule.flip);
 }
 
 int znl_measure_sizes(const znl_part *parts, size_t part_count, size_t value_count,
@@ -71,193 +58,126 @@ int znl_measure_sizes(const znl_part *parts, size_t part_count, size_t value_cou
            rows <= value_count / ZNL_MEASURE_ROW_VALUES + part_count;
 }
 
-/* The bin of a mean score. */
-static unsigned bin_of_mean(uint64_t sum, uint64_t count, unsigned low)
+/* Eight times log2 of a mean distance and a half, and 8; in 1/65536. */
+static int64_t distance_bin(uint64_t sum, uint64_t count)
 {
-    if (count == 0 || sum < count * low) return 0;
-    const uint64_t bin = (ZNL_BINS_A_SCORE * (sum - count * low) + count / 2) / count;
-    return bin < ZNL_BIN_COUNT ? (unsigned)bin : ZNL_BIN_COUNT - 1;
+    const unsigned bins = 2 * ZNL_BINS_A_SCORE;
+    return (int64_t)bins * znl_log2_q16(2 * sum + count) - (int64_t)bins * znl_log2_q16(2 * count) +
+           (bins << 16);
 }
 
-/* The mean score of a row, in bins; a loop that compilers make vectors of. */
-static unsigned row_bin(const uint16_t *scores, size_t row_values, unsigned low)
+/* The bin of a row of row_values values; four times a sum of scores fits 32 bits. */
+static unsigned row_bin(const znl_measure_view *view, znl_row_score row, size_t row_values)
 {
-    uint32_t sum = 0, count = 0;
-    for (size_t c = 0; c < row_values; c++) {
-        sum += scores[c];
-        count += scores[c] != 0;
+    if (view->rule.is_distance)
+        return (unsigned)((distance_bin(row.sum, row_values) + 32768) >> 16);
+    const uint32_t low = row.count * view->low;
+    if (row.count == 0 || row.sum < low) return 0;
+    const uint32_t bin = (ZNL_BINS_A_SCORE * (row.sum - low) + row.count / 2) / row.count;
+    return bin < ZNL_BIN_COUNT ? bin : ZNL_BIN_COUNT - 1;
+}
+
+/* What scores of columns must exceed: what is very small, 0 among it, must not stand for all of a column. */
+static uint16_t least_score(const znl_kernels *kernels, const znl_measure_view *view,
+                            const uint8_t *in, const znl_part *part)
+{
+    const size_t row_nbytes = part->row_values * (size_t)view->rule.width;
+    uint64_t sum = 0, count = 0;
+    if (view->rule.is_distance) return 0;
+    for (uint32_t i = 0; i < MEAN_ROWS; i++) {
+        /* By the golden ratio: evenly, but in step with no period that rows may have. */
+        const size_t at = (size_t)((uint64_t)(i * 2654435769u) * part->rows >> 32);
+        const znl_row_score row =
+            kernels->score_row(&view->rule, in + at * row_nbytes, part->row_values, NULL);
+        sum += row.sum;
+        count += row.count;
     }
-    return bin_of_mean(sum, count, low);
+    const uint64_t mean = count ? sum / count : 0;
+    return (uint16_t)(mean < FAR ? 0 : mean - FAR);
 }
 
-/* How much the mean score of each column differs from that of all, in bins. Returns the largest difference, or 0
- * when they are hardly more than chance, and too little to pay. */
-static unsigned measure_columns(const uint16_t *scores, const znl_part *part, unsigned mean,
-                                uint32_t *sums, int8_t *bins)
+/* Score the rows of a part; with the sums of its columns when those are wanted. */
+static void score_rows(const znl_kernels *kernels, const znl_measure_view *view, const uint8_t *in,
+                       const znl_part *part, znl_measure_scratch *scratch, uint16_t *row_bins)
+{
+    const size_t width = part->row_values, row_nbytes = width * view->rule.width;
+    const int has_columns = znl_part_has_columns(part);
+    const size_t most_rows = UINT16_MAX / view->rule.mask; /* before sums can wrap */
+    znl_score_rule rule = view->rule;
+    if (has_columns) {
+        rule.least = least_score(kernels, view, in, part);
+        memset(scratch->totals, 0, width * sizeof *scratch->totals);
+    }
+    for (size_t first = 0; first < part->rows; first += most_rows) {
+        const size_t end = part->rows - first < most_rows ? part->rows : first + most_rows;
+        if (has_columns) memset(scratch->sums, 0, width * sizeof *scratch->sums);
+        for (size_t row = first; row < end; row++)
+            row_bins[row] =
+                (uint16_t)row_bin(view,
+                                  kernels->score_row(&rule, in + row * row_nbytes, width,
+                                                     has_columns ? scratch->sums : NULL),
+                                  width);
+        for (size_t c = 0; has_columns && c < width; c++) scratch->totals[c] += scratch->sums[c];
+    }
+}
+
+/* How much the mean score of each column differs from that of all, in bins. */
+static void find_column_bins(const znl_measure_view *view, const znl_part *part,
+                             const uint32_t *totals, int8_t *bins)
 {
     const size_t width = part->row_values;
-    const size_t step = (part->rows + MOST_COLUMN_SAMPLES - 1) / MOST_COLUMN_SAMPLES;
-    /* What is very small, 0 among it, must not stand for all of a column. */
-    const uint16_t least = (uint16_t)(mean < FAR ? 0 : mean - FAR);
-    uint64_t total = 0, squares = 0;
-    unsigned reach = 0;
-    int64_t samples = 0;
-    memset(sums, 0, width * sizeof *sums);
-    for (size_t row = 0; row < part->rows; row += step, samples++)
-        for (size_t c = 0; c < width; c++) {
-            const uint16_t score = scores[row * width + c];
-            sums[c] += score < least ? least : score;
-        }
-    for (size_t c = 0; c < width; c++) total += sums[c];
+    const uint64_t rows = part->rows, inverse = (UINT64_C(1) << 32) / rows;
+    uint64_t all = 0;
+    for (size_t c = 0; c < width; c++) all += totals[c];
+    const int is_distance = view->rule.is_distance;
+    const int64_t mean = is_distance ? distance_bin(all, rows * width)
+                                     : (int64_t)((all / width * inverse * ZNL_BINS_A_SCORE) >> 16);
     for (size_t c = 0; c < width; c++) {
-        /* Twice the difference in bins, then half of it, rounded. */
-        const int64_t differs = (int64_t)(2 * ZNL_BINS_A_SCORE) *
-                                ((int64_t)sums[c] * (int64_t)width - (int64_t)total) /
-                                (samples * (int64_t)width);
-        const int64_t bin = (differs + (differs < 0 ? -1 : 1)) / 2;
-        const unsigned distance = (unsigned)(bin < 0 ? -bin : bin);
-        bins[c] = (int8_t)(bin < -127 ? -127 : bin > 127 ? 127 : bin);
+        const int64_t bin = is_distance ? distance_bin(totals[c], rows)
+                                        : (int64_t)((totals[c] * inverse * ZNL_BINS_A_SCORE) >> 16);
+        /* Half away from 0. */
+        const int64_t differs = bin - mean,
+                      rounded = (differs + (differs < 0 ? -32768 : 32768)) / 65536;
+        bins[c] = (int8_t)(rounded < -127 ? -127 : rounded > 127 ? 127 : rounded);
+    }
+}
+
+/* Take the bins of a part's columns, or clear them when they are hardly more than chance, and too little to pay. */
+static void take_columns(const znl_part *part, int8_t *bins, znl_measure *found)
+{
+    const size_t width = part->row_values;
+    uint64_t squares = 0;
+    unsigned reach = 0;
+    for (size_t c = 0; c < width; c++) {
+        const unsigned distance = (unsigned)(bins[c] < 0 ? -bins[c] : bins[c]);
         squares += distance * distance;
-        if (distance > reach) reach = distance < 127 ? distance : 127;
+        if (distance > reach) reach = distance;
     }
-    return squares >= MIN_COLUMN_VARIANCE * width ? reach : 0;
-}
-
-static unsigned clamp_bin(int bin)
-{
-    return bin < 0 ? 0 : bin >= (int)ZNL_BIN_COUNT ? ZNL_BIN_COUNT - 1 : (unsigned)bin;
-}
-
-/* The places of 16 symbol values at most, in the window of a bin. */
-typedef struct {
-    unsigned first; /* the symbol value of place 0, or what wraps around to it */
-    int moves;
-} window;
-
-static window window_of(const znl_measure_view *view, unsigned bin)
-{
-    const window at = {view->moves ? view->low + bin / ZNL_BINS_A_SCORE - ZNL_WINDOW_BELOW : 0,
-                       view->moves};
-    return at;
-}
-
-static unsigned place_in(window at, unsigned value)
-{
-    const unsigned place = value - at.first;
-    if (value == 0) return ZNL_WINDOW_ZERO;
-    return place < ZNL_WINDOW_ZERO ? place : ZNL_WINDOW_OTHER;
-}
-
-/* Count the sampled pieces of a row, in turns in two sets: a count that follows itself waits for its own store. */
-static uint64_t count_row(const znl_measure_view *view, const uint16_t *symbols, size_t row_values,
-                          size_t row, unsigned bin, uint32_t *counts, uint32_t *more)
-{
-    uint64_t sampled = 0;
-    const window at = window_of(view, bin);
-    const size_t stride = view->step * PIECE_VALUES;
-    for (size_t c = row % view->step * PIECE_VALUES; c < row_values; c += stride) {
-        const size_t end = row_values - c < PIECE_VALUES ? row_values : c + PIECE_VALUES;
-        size_t i = c;
-        for (; i + 1 < end; i += 2) {
-            counts[place_in(at, symbols[i])]++;
-            more[place_in(at, symbols[i + 1])]++;
-        }
-        if (i < end) counts[place_in(at, symbols[i])]++;
-        sampled += end - c;
+    if (squares < MIN_COLUMN_VARIANCE * width) {
+        memset(bins, 0, width);
+        return;
     }
-    return sampled;
+    found->column_squares += squares * part->rows - CHANCE * width;
+    if (reach > found->column_reach) found->column_reach = reach;
 }
 
-/* The same by row and column. */
-static void count_columns(const znl_measure_view *view, const uint16_t *symbols, size_t row_values,
-                          size_t row, unsigned bin, const int8_t *columns, znl_bin_counts *counts)
+void znl_measure_chunk(const znl_kernels *kernels, const znl_measure_view *view,
+                       const znl_chunk *chunk, znl_measure_scratch *scratch, znl_measure *found)
 {
-    const size_t stride = view->step * PIECE_VALUES;
-    for (size_t c = row % view->step * PIECE_VALUES; c < row_values; c += stride) {
-        const size_t end = row_values - c < PIECE_VALUES ? row_values : c + PIECE_VALUES;
-        for (size_t i = c; i < end; i++) {
-            const unsigned both = clamp_bin((int)bin + columns[i]);
-            znl_bins_extend(counts, both);
-            counts->of[both][place_in(window_of(view, both), symbols[i])]++;
-        }
-    }
-}
-
-/* Count all rows of a chunk by the bins of row and column. */
-static void count_by_columns(const znl_measure_view *view, const znl_chunk *chunk,
-                             const uint16_t *symbols, const znl_measure *found,
-                             znl_bin_counts *counts)
-{
-    const uint16_t *row_bins = found->row_bins;
-    const int8_t *column_bins = found->column_bins;
-    for (size_t p = 0; p < chunk->part_count; p++) {
-        const znl_part *part = &chunk->parts[p];
-        const int has_columns = znl_part_has_columns(part);
-        for (size_t row = 0; row < part->rows; row++, symbols += part->row_values) {
-            const unsigned bin = *row_bins++;
-            if (has_columns) {
-                count_columns(view, symbols, part->row_values, row, bin, column_bins, counts);
-                continue;
-            }
-            znl_bins_extend(counts, bin);
-            count_row(view, symbols, part->row_values, row, bin, counts->of[bin], counts->of[bin]);
-        }
-        if (has_columns) column_bins += part->row_values;
-    }
-}
-
-/* The mean score of a part, by its rows. */
-static unsigned part_mean(const uint16_t *row_bins, size_t rows, unsigned low)
-{
-    uint64_t sum = 0;
-    for (size_t row = 0; row < rows; row++) sum += row_bins[row];
-    return low + (unsigned)(sum / rows / ZNL_BINS_A_SCORE);
-}
-
-/* The scores of a chunk: for floats the symbol values themselves. */
-static const uint16_t *score_values(const znl_measure_view *view, const znl_chunk *chunk,
-                                    const uint16_t *symbols, size_t value_count, uint16_t *scores)
-{
-    if (!view->scores_bytes) return symbols;
-    for (size_t i = 0; i < value_count; i++) scores[i] = view->score_of[chunk->source[i]];
-    return scores;
-}
-
-void znl_measure_chunk(const znl_measure_view *view, const znl_chunk *chunk,
-                       const uint16_t *symbols, size_t value_count, znl_measure_scratch *scratch,
-                       znl_measure *found, znl_bin_counts *by_row, znl_bin_counts *by_column)
-{
+    const uint8_t *in = chunk->source;
     uint16_t *row_bins = found->row_bins;
     int8_t *column_bins = found->column_bins;
-    const uint16_t *scores = score_values(view, chunk, symbols, value_count, scratch->scores);
-    znl_bins_clear(by_row, view->moves);
-    znl_bins_clear(by_column, view->moves);
-    znl_bins_clear(&scratch->more, view->moves);
-    found->sampled = 0;
     found->column_reach = 0;
-    for (size_t p = 0, first = 0; p < chunk->part_count; p++) {
+    found->column_squares = 0;
+    for (size_t p = 0; p < chunk->part_count; p++) {
         const znl_part *part = &chunk->parts[p];
-        const size_t width = part->row_values;
-        for (size_t row = 0; row < part->rows; row++) {
-            const size_t at = first + row * width;
-            const unsigned bin = row_bin(scores + at, width, view->low);
-            row_bins[row] = (uint16_t)bin;
-            znl_bins_extend(by_row, bin);
-            znl_bins_extend(&scratch->more, bin);
-            found->sampled += count_row(view, symbols + at, width, row, bin, by_row->of[bin],
-                                        scratch->more.of[bin]);
-        }
+        score_rows(kernels, view, in, part, scratch, row_bins);
         if (znl_part_has_columns(part)) {
-            const unsigned mean = part_mean(row_bins, part->rows, view->low);
-            const unsigned reach =
-                measure_columns(scores + first, part, mean, scratch->column_sums, column_bins);
-            if (reach == 0) memset(column_bins, 0, width);
-            if (reach > found->column_reach) found->column_reach = reach;
-            column_bins += width;
+            find_column_bins(view, part, scratch->totals, column_bins);
+            take_columns(part, column_bins, found);
+            column_bins += part->row_values;
         }
         row_bins += part->rows;
-        first += part->rows * width;
+        in += (size_t)part->rows * part->row_values * view->rule.width;
     }
-    znl_bins_add(by_row, &scratch->more);
-    if (found->column_reach) count_by_columns(view, chunk, symbols, found, by_column);
 }

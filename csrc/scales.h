@@ -9,19 +9,8 @@
 #include <stdint.h>
 
 #include "layout.h"
+#include "scores.h"
 #include "table.h"
-
-/* Bins of a quarter of a score, which is an eighth of an octave for floats. */
-#define ZNL_BINS_A_SCORE 4
-#define ZNL_SCORE_COUNT 512u
-#define ZNL_BIN_COUNT (ZNL_SCORE_COUNT * ZNL_BINS_A_SCORE)
-
-/* Symbol values are counted by their place in a window around their bin: 31 values below the bin's own to 30 above,
- * then 0, then all others. Where there are 64 symbol values or fewer all bins have the same window, 0 to 61. */
-#define ZNL_WINDOW_COUNT 64u
-#define ZNL_WINDOW_BELOW 31u
-#define ZNL_WINDOW_ZERO 62u
-#define ZNL_WINDOW_OTHER 63u
 
 /* Sampled counts by bin and window place. */
 typedef struct {
@@ -46,7 +35,11 @@ typedef struct {
 void znl_bins_clear(znl_bin_counts *bins, int moves);
 
 /* Take a bin into that range before something is counted in it. */
-void znl_bins_extend(znl_bin_counts *bins, unsigned bin);
+void znl_bins_widen(znl_bin_counts *bins, unsigned bin);
+static inline void znl_bins_extend(znl_bin_counts *bins, unsigned bin)
+{
+    if (bin < bins->first_bin || bin > bins->last_bin) znl_bins_widen(bins, bin);
+}
 void znl_bins_add(znl_bin_counts *to, const znl_bin_counts *from);
 void znl_bins_copy(znl_bin_counts *to, const znl_bin_counts *from);
 
@@ -58,8 +51,9 @@ void znl_bins_copy(znl_bin_counts *to, const znl_bin_counts *from);
 void znl_cut_bins(const znl_bin_counts *bins, unsigned even_width, uint64_t class_cost,
                   znl_bin_classes *classes);
 
-/* The cost of one class for all. */
+/* The cost of one class for all, and of these classes. */
 uint64_t znl_bins_flat_cost(const znl_bin_counts *bins);
+uint64_t znl_bins_cost(const znl_bin_counts *bins, const znl_bin_classes *classes);
 
 /* A table for each class; one that holds nothing gets that of a neighbour. low: the symbol value of score 0. */
 void znl_bins_fit(const znl_bin_counts *bins, const znl_bin_classes *classes, unsigned low,

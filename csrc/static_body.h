@@ -15,9 +15,11 @@ typedef struct {
     size_t coded_count; /* C: values coded, whole blocks */
     size_t block_count;
     unsigned lane_count;
+    size_t most_words;
     size_t counts_nbytes;
     size_t map_nbytes;   /* of the class map or the arrangement */
-    size_t raw_nbytes;   /* R: the whole raw section */
+    int has_fields;      /* the raw section begins with fields, whose size the others leave */
+    size_t raw_nbytes;   /* R: the whole raw section, but for fields */
     size_t state_nbytes; /* D: the part of it that travels in the states */
     size_t tail_nbytes;
 } znl_static_shape;
@@ -29,12 +31,38 @@ static inline znl_static_shape znl_static_shape_of(const znl_layout *layout, siz
     shape.lane_count = znl_lane_count(value_count);
     shape.block_count = value_count / ZNL_BLOCK_VALUES;
     shape.coded_count = shape.block_count * ZNL_BLOCK_VALUES;
+    shape.most_words = shape.coded_count;
+    shape.has_fields = 0;
     shape.counts_nbytes = shape.lane_count == ZNL_WIDE_LANES ? 8 : 4;
     shape.map_nbytes = znl_class_map_nbytes(shape.coded_count, table_count, unit_shift);
     shape.raw_nbytes = znl_raw_nbytes(layout, shape.block_count);
     shape.state_nbytes = znl_state_nbytes(shape.raw_nbytes, shape.lane_count);
     shape.tail_nbytes = (value_count - shape.coded_count) * layout->width;
     return shape;
+}
+
+/* The shape of a chunk with second symbols: they take words, and the place of raw bits. */
+static inline void znl_static_shape_with_second(const znl_layout *layout, const znl_second *second,
+                                                znl_static_shape *shape)
+{
+    shape->most_words = 2 * shape->coded_count;
+    shape->has_fields = second->kind == ZNL_SECOND_TRAILING_ZEROS;
+    shape->raw_nbytes =
+        shape->has_fields ? znl_bit_plane_nbytes(shape->block_count, layout->low_bits) : 0;
+    shape->state_nbytes = znl_state_nbytes(shape->raw_nbytes, shape->lane_count);
+}
+
+/* Values of a chunk that are coded: whole blocks. */
+static inline size_t znl_coded_count(const znl_layout *layout, const znl_chunk *chunk)
+{
+    return chunk->source_nbytes / layout->width / ZNL_BLOCK_VALUES * ZNL_BLOCK_VALUES;
+}
+
+/* Bytes that a coded body saves against the source, references counted. */
+static inline uint32_t znl_saved_by_coding(const znl_chunk *chunk)
+{
+    const uint32_t coded = chunk->body_nbytes + 8u * chunk->table_count;
+    return coded < chunk->source_nbytes ? chunk->source_nbytes - coded : 0;
 }
 
 /* Models built so far, for neighbouring chunks mostly share tables, and name them in the same order. Cleared
@@ -94,17 +122,23 @@ typedef struct {
     uint8_t values[ZNL_MAX_STATIC_VALUES * 8]; /* in arranged order */
     uint8_t
         planes[6 * 2 * ZNL_ENCODE_RUN_SUPERBLOCKS * ZNL_SUPERBLOCK_VALUES]; /* of a run, whole */
+    uint8_t second[ZNL_MAX_STATIC_VALUES];
+    uint16_t sorted[ZNL_MAX_STATIC_VALUES]; /* in second order */
+    znl_contexts contexts;
+    uint8_t blocks[ZNL_MAX_UNITS]; /* the context of each block in second order */
 } znl_arranged_encode_scratch;
 
 /* Arrange and code one chunk, without the bits that need not be stored.
  *
- * tables       chunk->table_count of them (1 to 32), table c for the values of class c
+ * tables       chunk->table_count of them (1 to 32), table c for the values of class c; the last ones for the contexts of
+ *              second symbols, all of which must have a symbol there: they can't be patched
  * chunk        as for znl_static_split; of at least 2048 values, which are those of the arrangement's parts.
  *              Sets body_offset and body_nbytes; method, unit_shift, table_count, tables and checksum are the
  *              caller's
- * arrangement  its reduction is set, whatever it was
+ * arrangement  its reduction is set, whatever it was: none beside second symbols
  * scratch      cache.count must be 0 at first
- * returns      ZNL_OK, or ZNL_E_NO_ROOM when the body would not be smaller than the source
+ * returns      ZNL_OK, ZNL_E_NO_ROOM when the body would not be smaller than the source, or ZNL_E_BAD_CALL for a second
+ *              symbol without a symbol
  */
 int znl_arranged_encode(const znl_kernels *kernels, const znl_layout *layout,
                         const znl_freq_table *tables, znl_chunk *chunk,
@@ -126,15 +160,26 @@ static inline void znl_model_cache_reserve(znl_model_cache *cache, size_t wanted
     if (cache->count + wanted > ZNL_CACHED_MODELS) cache->count = 0;
 }
 
-/* Find or build the models of a chunk's tables.
+/* Find or build the models of tables of a chunk.
  *
- * wire       untrusted; entry t is for reference t, and not read when that is universal
- * models     out, chunk->table_count entries
- * returns    ZNL_OK, ZNL_E_BAD_CALL, or what is wrong with a table
+ * references   count of them
+ * wire         untrusted; entry t is for reference t, and not read when that is universal
+ * models       out, one for each reference
+ * returns      ZNL_OK, ZNL_E_BAD_CALL, or what is wrong with a table
  */
-int znl_model_cache_find(const znl_kernels *kernels, const znl_chunk *chunk, unsigned symbol_bits,
-                         const znl_table *wire, znl_model_cache *cache,
-                         const znl_decode_model **models);
+int znl_model_cache_find(const znl_kernels *kernels, const uint64_t *references,
+                         const znl_table *wire, unsigned count, unsigned symbol_bits,
+                         znl_model_cache *cache, const znl_decode_model **models);
+
+/* Decode the symbols of blocks, those of one class in one go.
+ *
+ * classes   of each block
+ * symbols   out, 64 * block_count
+ * returns   ZNL_OK, or ZNL_E_BAD_STATE
+ */
+int znl_decode_blocks(const znl_kernels *kernels, znl_decode_lanes *lanes,
+                      const znl_decode_model *const *models, const uint8_t *classes,
+                      size_t block_count, uint16_t *symbols);
 
 /* Superblocks of a pair decoded in one go: the checksum finds their values in the second-level cache. */
 #define ZNL_PAIR_RUN_SUPERBLOCKS 64u
@@ -154,9 +199,29 @@ typedef struct {
     uint8_t values[ZNL_MAX_STATIC_VALUES * 8]; /* in arranged order; or whole byte planes */
 } znl_arranged_decode_scratch;
 
+/* The same for a chunk with second symbols: one at a time. */
+typedef struct {
+    uint16_t symbols[ZNL_MAX_STATIC_VALUES]; /* symbol values */
+    uint16_t sorted[ZNL_MAX_STATIC_VALUES];  /* second symbols, in second order */
+    uint8_t second[ZNL_MAX_STATIC_VALUES];
+    znl_contexts contexts;
+    uint8_t blocks[ZNL_MAX_UNITS]; /* the context of each block in second order */
+} znl_second_decode_scratch;
+
+/* Decode the second symbols of a chunk whose symbol values are in scratch->symbols: to scratch->second.
+ *
+ * models    one for each context
+ * returns   ZNL_OK, ZNL_E_BAD_STATE, or ZNL_E_BAD_VALUE for a number that a second symbol can't mean
+ */
+int znl_decode_second(const znl_kernels *kernels, const znl_layout *layout,
+                      const znl_second *second, const znl_decode_model *const *models,
+                      znl_decode_lanes *lanes, size_t coded_count,
+                      znl_second_decode_scratch *scratch);
+
 typedef struct {
     znl_static_decode_chunk_scratch chunks[2];
     znl_model_cache cache; /* cache.count must be 0 at first */
+    znl_second_decode_scratch second;
     znl_move_scratch moves;
     znl_arranged_decode_scratch arranged[2];
 } znl_static_decode_scratch;

@@ -9,6 +9,19 @@
 #include "static_sections.h"
 #include "target.h"
 
+int znl_decode_blocks(const znl_kernels *kernels, znl_decode_lanes *lanes,
+                      const znl_decode_model *const *models, const uint8_t *classes,
+                      size_t block_count, uint16_t *symbols)
+{
+    int status = ZNL_OK;
+    for (size_t b = 0, end; b < block_count && status == ZNL_OK; b = end) {
+        for (end = b + 1; end < block_count && classes[end] == classes[b];) end++;
+        status = kernels->rans_decode(lanes, models[classes[b]], symbols + b * ZNL_BLOCK_VALUES,
+                                      end - b);
+    }
+    return status;
+}
+
 /* A chunk on its way: what is left to decode. */
 typedef struct {
     const znl_chunk *chunk;
@@ -20,6 +33,8 @@ typedef struct {
     znl_static_decode_chunk_scratch *scratch;
     const znl_arrangement *arrangement; /* NULL: values come in source order */
     const znl_reduction *reduction;     /* NULL: every bit is stored */
+    const znl_second *second;           /* NULL: there are no second symbols */
+    znl_second_decode_scratch *second_scratch;
     const uint8_t *bit_plane;
     uint8_t *out; /* the chunk's place, or where its values wait to be restored */
     size_t block; /* the next one */
@@ -53,11 +68,16 @@ static int begin_static(static_decoder *it)
     return ZNL_OK;
 }
 
-/* Make the byte planes of a reduced chunk whole. The chunk's place and the room for values in arranged order are
- * of the same size, and values come into only one of them: the planes get the other. */
-static void expand_planes(static_decoder *it, znl_arranged_decode_scratch *arranged)
+/* Room for byte planes. The chunk's place and the room for values in arranged order are of the same size, and values
+ * come into only one of them: the planes get the other. */
+static uint8_t *free_room(const static_decoder *it, znl_arranged_decode_scratch *arranged)
 {
-    uint8_t *planes = it->arrangement ? it->chunk->source : arranged->values;
+    return it->arrangement ? it->chunk->source : arranged->values;
+}
+
+/* Make the byte planes of a reduced chunk whole. */
+static void expand_planes(static_decoder *it, uint8_t *planes)
+{
     it->bit_plane =
         znl_expand_planes(it->layout, it->reduction, it->shape.coded_count, it->found.raw, planes);
     it->found.raw = planes;
@@ -74,19 +94,41 @@ static int begin_arranged(static_decoder *it, znl_arranged_decode_scratch *arran
         chunk->source_nbytes / it->layout->width, chunk->table_count, &arranged->arrangement);
     if (nbytes < 0) return (int)nbytes;
     it->shape.map_nbytes = (size_t)nbytes;
-    znl_arrangement_block_classes(&arranged->arrangement, chunk->table_count, it->shape.block_count,
-                                  it->scratch->classes);
+    znl_arrangement_block_classes(&arranged->arrangement,
+                                  znl_class_count(&arranged->arrangement, chunk->table_count),
+                                  it->shape.block_count, it->scratch->classes);
     if (!znl_arrangement_is_source_order(&arranged->arrangement)) {
         it->arrangement = &arranged->arrangement;
         it->out = arranged->values;
     }
     const znl_reduction *reduction = &arranged->arrangement.reduction;
-    if (!znl_reduction_is_allowed(it->layout, reduction)) return ZNL_E_BAD_VALUE;
+    const znl_second *second = &arranged->arrangement.second;
+    if (!znl_reduction_is_allowed(it->layout, reduction) ||
+        !znl_second_is_allowed(it->layout, second))
+        return ZNL_E_BAD_VALUE;
     if (reduction->shift) it->reduction = reduction;
+    if (second->kind != ZNL_NO_SECOND) {
+        it->second = second;
+        znl_static_shape_with_second(it->layout, second, &it->shape);
+    }
     it->shape.raw_nbytes -= znl_reduction_saved_nbytes(reduction, it->shape.coded_count);
     const int status = znl_find_sections(&it->shape, chunk->body, chunk->body_nbytes, &it->found);
-    if (status == ZNL_OK && it->reduction) expand_planes(it, arranged);
+    if (status == ZNL_OK && it->reduction) expand_planes(it, free_room(it, arranged));
     return status;
+}
+
+/* The models of all tables: those of contexts come last. */
+static int find_models(const znl_kernels *kernels, static_decoder *it, const znl_table *wire,
+                       znl_model_cache *cache)
+{
+    const znl_chunk *chunk = it->chunk;
+    const unsigned contexts = it->second ? it->second->context_count : 0;
+    const unsigned classes = chunk->table_count - contexts;
+    const int status = znl_model_cache_find(kernels, chunk->tables, wire, classes,
+                                            it->layout->symbol_bits, cache, it->models);
+    if (status != ZNL_OK || contexts == 0) return status;
+    return znl_model_cache_find(kernels, chunk->tables + classes, wire + classes, contexts,
+                                ZNL_SECOND_BITS, cache, it->models + classes);
 }
 
 /* How many blocks have all their low bits in the wire. */
@@ -110,17 +152,19 @@ static int begin(const znl_kernels *kernels, const znl_layout *layout, const znl
                                     is_arranged ? 1 : chunk->table_count, chunk->unit_shift);
     it->arrangement = NULL;
     it->reduction = NULL;
+    it->second = NULL;
+    it->second_scratch = &scratch->second;
     it->bit_plane = NULL;
     it->out = chunk->source;
     it->block = it->patch = it->patch_position = 0;
     znl_xxh3_begin(&it->sum);
-    int status = znl_model_cache_find(kernels, chunk, layout->symbol_bits, wire, &scratch->cache,
-                                      it->models);
-    if (status == ZNL_OK)
-        status = is_arranged ? begin_arranged(it, &scratch->arranged[number]) : begin_static(it);
+    int status = is_arranged ? begin_arranged(it, &scratch->arranged[number]) : begin_static(it);
+    if (status == ZNL_OK) status = find_models(kernels, it, wire, &scratch->cache);
     if (status != ZNL_OK) return status;
     begin_lanes(it);
-    if (!it->bit_plane) it->bit_plane = it->found.raw + layout->byte_planes * it->shape.coded_count;
+    /* Of what has none stored, the end of the raw section will do; fields end where second symbols say. */
+    if (!it->bit_plane && !it->shape.has_fields)
+        it->bit_plane = it->found.raw + layout->byte_planes * it->shape.coded_count;
     it->streamed_blocks = streamed_blocks_of(&it->shape, layout->low_bits);
     return ZNL_OK;
 }
@@ -160,18 +204,58 @@ static int finish_blocks(const znl_kernels *kernels, static_decoder *it, size_t 
     return status;
 }
 
-/* Decode the symbols of block_count blocks, those of one class in one go. */
+/* Decode the symbols of the next block_count blocks. */
 static int decode_symbols(const znl_kernels *kernels, static_decoder *it, size_t block_count,
                           uint16_t *symbols)
 {
-    const uint8_t *classes = it->scratch->classes + it->block;
-    int status = ZNL_OK;
-    for (size_t b = 0, end; b < block_count && status == ZNL_OK; b = end) {
-        for (end = b + 1; end < block_count && classes[end] == classes[b];) end++;
-        status = kernels->rans_decode(&it->lanes, it->models[classes[b]],
-                                      symbols + b * ZNL_BLOCK_VALUES, end - b);
-    }
+    return znl_decode_blocks(kernels, &it->lanes, it->models, it->scratch->classes + it->block,
+                             block_count, symbols);
+}
+
+/* Put the symbol values of all patches in place. */
+static int patch_symbols(static_decoder *it, uint16_t *symbols)
+{
+    size_t position;
+    unsigned symbol_value;
+    int status;
+    while ((status = next_patch(it, it->shape.coded_count, &position, &symbol_value)) > 0)
+        symbols[position] = (uint16_t)symbol_value;
     return status;
+}
+
+/* Decode both symbols of all values: they are in scratch, then, and what zeros say about the byte planes is in
+ * `planes`. */
+static int decode_both(const znl_kernels *kernels, static_decoder *it, uint8_t *planes)
+{
+    znl_second_decode_scratch *scratch = it->second_scratch;
+    const size_t coded_count = it->shape.coded_count;
+    const unsigned class_count = it->chunk->table_count - it->second->context_count;
+    int status = decode_symbols(kernels, it, it->shape.block_count, scratch->symbols);
+    if (status == ZNL_OK) status = patch_symbols(it, scratch->symbols);
+    if (status == ZNL_OK)
+        status = znl_decode_second(kernels, it->layout, it->second, it->models + class_count,
+                                   &it->lanes, coded_count, scratch);
+    if (status != ZNL_OK || !it->shape.has_fields) return status;
+    const uint8_t *fields = it->found.raw;
+    const size_t nbytes = it->found.fields_nbytes;
+    if (znl_fields_nbytes(scratch->second, coded_count) != nbytes) return ZNL_E_BAD_SIZE;
+    /* The bit plane behind the fields is longer than what may be read there. */
+    const size_t bits = kernels->read_fields(fields, scratch->second, coded_count, planes);
+    it->bit_plane = fields + nbytes;
+    it->found.raw = planes;
+    return znl_fields_end(fields, nbytes, bits);
+}
+
+/* The symbols of the next blocks: decoded before, or into `room`, which can fail. */
+static const uint16_t *next_symbols(const znl_kernels *kernels, static_decoder *it,
+                                    size_t block_count, uint16_t *room, int *status)
+{
+    if (it->second) {
+        *status = ZNL_OK;
+        return it->second_scratch->symbols + it->block * ZNL_BLOCK_VALUES;
+    }
+    *status = decode_symbols(kernels, it, block_count, room);
+    return room;
 }
 
 /* Merge the next blocks out of their symbols, and finish them. */
@@ -179,9 +263,14 @@ static int merge_blocks(const znl_kernels *kernels, static_decoder *it, size_t b
                         const uint8_t *bit_plane, const uint16_t *symbols)
 {
     const size_t first = it->block * ZNL_BLOCK_VALUES;
-    const int status =
-        kernels->merge(it->layout, symbols, it->found.raw + first, it->shape.coded_count,
-                       block_count, bit_plane, it->out + first * it->layout->width);
+    uint8_t *out = it->out + first * it->layout->width;
+    int status = ZNL_OK;
+    if (it->second && it->second->kind == ZNL_SECOND_LOW_BITS)
+        znl_join_low_bits(it->layout, symbols, it->second_scratch->second + first,
+                          block_count * ZNL_BLOCK_VALUES, out);
+    else
+        status = kernels->merge(it->layout, symbols, it->found.raw + first, it->shape.coded_count,
+                                block_count, bit_plane, out);
     return status == ZNL_OK ? finish_blocks(kernels, it, block_count) : status;
 }
 
@@ -190,9 +279,10 @@ static const uint8_t *bit_plane_of(const static_decoder *it)
     return it->bit_plane;
 }
 
-/* The bit plane of the superblock that begins with the next block. */
+/* The bit plane of the superblock that begins with the next block; none where second symbols hold the low bits. */
 static const uint8_t *next_bit_plane(const static_decoder *it)
 {
+    if (it->second && it->second->kind == ZNL_SECOND_LOW_BITS) return NULL;
     return bit_plane_of(it) +
            it->block / ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES * it->layout->low_bits;
 }
@@ -230,9 +320,9 @@ static size_t run_length(const static_decoder *it, size_t superblock_count)
 static int stream_alone(const znl_kernels *kernels, static_decoder *it)
 {
     const size_t count = run_length(it, 1);
-    uint16_t *symbols = it->scratch->symbols;
+    int status;
     prefetch_ahead(it, count);
-    const int status = decode_symbols(kernels, it, count, symbols);
+    const uint16_t *symbols = next_symbols(kernels, it, count, it->scratch->symbols, &status);
     if (status != ZNL_OK) return status;
     return merge_blocks(kernels, it, count, next_bit_plane(it), symbols);
 }
@@ -244,7 +334,7 @@ static size_t pair_run_length(const static_decoder its[2])
     for (int i = 0; i < 2; i++) {
         const size_t blocks = run_length(&its[i], ZNL_PAIR_RUN_SUPERBLOCKS);
         const size_t safe = znl_safe_blocks(&its[i].lanes, blocks, 64) / ZNL_SUPERBLOCK_BLOCKS;
-        if (its[i].lanes.lane_count != ZNL_WIDE_LANES) return 0;
+        if (its[i].lanes.lane_count != ZNL_WIDE_LANES || its[i].second) return 0;
         if (safe < superblocks) superblocks = safe;
     }
     return superblocks;
@@ -272,8 +362,9 @@ static int stream_pair(const znl_kernels *kernels, static_decoder its[2], size_t
     return status;
 }
 
-/* Merge the superblocks that the states complete: their symbols are in scratch. */
-static int finish_rest(const znl_kernels *kernels, static_decoder *it, size_t rest)
+/* Merge the superblocks that the states complete. */
+static int finish_rest(const znl_kernels *kernels, static_decoder *it, size_t rest,
+                       const uint16_t *symbols)
 {
     znl_static_decode_chunk_scratch *scratch = it->scratch;
     const znl_static_shape *shape = &it->shape;
@@ -285,7 +376,7 @@ static int finish_rest(const znl_kernels *kernels, static_decoder *it, size_t re
     for (unsigned lane = 0; lane < shape->lane_count; lane++)
         store_u16le(scratch->plane_tail + (stored - begun_nbytes) + 2 * lane,
                     (uint16_t)it->lanes.states[lane]);
-    return merge_blocks(kernels, it, rest, scratch->plane_tail, scratch->tail_symbols);
+    return merge_blocks(kernels, it, rest, scratch->plane_tail, symbols);
 }
 
 /* All values are there: restore their order, if they have another one, and take their checksum. */
@@ -305,13 +396,14 @@ static int finish(const znl_kernels *kernels, static_decoder *it, znl_move_scrat
 {
     const znl_static_shape *shape = &it->shape;
     const size_t rest = shape->block_count - it->block;
-    int status = decode_symbols(kernels, it, rest, it->scratch->tail_symbols);
+    int status;
+    const uint16_t *symbols = next_symbols(kernels, it, rest, it->scratch->tail_symbols, &status);
     if (status == ZNL_OK) status = znl_lanes_check_end(&it->lanes);
     if (status != ZNL_OK) return status;
     for (unsigned lane = 0; lane < shape->lane_count; lane++)
         if (shape->state_nbytes == 0 && it->lanes.states[lane] != ZNL_STATE_MIN)
             return ZNL_E_BAD_STATE;
-    if (rest) status = finish_rest(kernels, it, rest);
+    if (rest) status = finish_rest(kernels, it, rest, symbols);
     if (status != ZNL_OK) return status;
     if (it->patch != it->found.patch_count) return ZNL_E_BAD_PATCH;
     memcpy(it->out + shape->coded_count * it->layout->width, it->found.tail, shape->tail_nbytes);
@@ -336,7 +428,9 @@ int znl_static_decode(const znl_kernels *kernels, const znl_layout *layout,
         if (status != ZNL_OK) return status;
     }
     for (unsigned c = 0; c < count; c++) {
-        int status = ZNL_OK;
+        static_decoder *it = &its[c];
+        int status =
+            it->second ? decode_both(kernels, it, free_room(it, &scratch->arranged[c])) : ZNL_OK;
         while (status == ZNL_OK && its[c].block < its[c].streamed_blocks)
             status = stream_alone(kernels, &its[c]);
         if (status == ZNL_OK) status = finish(kernels, &its[c], &scratch->moves, &checksums[c]);

@@ -7,6 +7,7 @@
 
 #include "bytes.h"
 #include "errors.h"
+#include "static_encoder.h"
 #include "target.h"
 
 /* Where the raw section begins in the body's room. The raw section is written whole, its last state_nbytes bytes
@@ -33,25 +34,6 @@ void znl_static_split(const znl_kernels *kernels, const znl_layout *layout, cons
     }
 }
 
-/* A chunk that is being encoded, from its end. */
-typedef struct {
-    znl_chunk *chunk;
-    const znl_layout *layout;
-    const uint8_t *source;  /* the chunk's values, in the order in which they are coded */
-    const uint8_t *classes; /* of each unit; NULL: one table */
-    const znl_arrangement *arrangement; /* NULL: a static chunk */
-    uint8_t *planes;                    /* of a run, to be packed; NULL: they are stored whole */
-    znl_static_shape shape;
-    const znl_encode_model *models[ZNL_MAX_TABLES];
-    znl_encode_lanes lanes;
-    uint32_t *patches_end;
-    uint8_t *raw;        /* the raw section, whole */
-    size_t words_room;   /* at first */
-    size_t before_words; /* bytes, without patches and the gap */
-    size_t behind_words;
-    size_t block; /* those before it are left */
-} static_encoder;
-
 static void write_class_map(const uint8_t *classes, size_t unit_count, unsigned table_count,
                             uint8_t *out, size_t out_nbytes)
 {
@@ -65,7 +47,7 @@ static void write_class_map(const uint8_t *classes, size_t unit_count, unsigned 
 }
 
 /* Lay the sections in front of the words: counts, class map or arrangement, states, patches, gap. */
-static void write_front(const static_encoder *it, size_t patch_count, size_t word_count,
+static void write_front(const znl_static_encoder *it, size_t patch_count, size_t word_count,
                         uint8_t *out)
 {
     const znl_static_shape *shape = &it->shape;
@@ -79,7 +61,7 @@ static void write_front(const static_encoder *it, size_t patch_count, size_t wor
     }
     out += shape->counts_nbytes;
     if (it->arrangement)
-        znl_arrangement_write(it->arrangement, chunk->table_count, out);
+        znl_arrangement_write(it->arrangement, chunk->table_count - it->context_count, out);
     else if (shape->map_nbytes)
         write_class_map(it->classes, znl_unit_count(shape->coded_count, chunk->unit_shift),
                         chunk->table_count, out, shape->map_nbytes);
@@ -115,15 +97,15 @@ static const znl_encode_model *find_model(const znl_freq_table *table, unsigned 
 }
 
 /* Make room for the models of `wanted` tables: those found from now on stay. */
-static void reserve_models(znl_encode_cache *cache, size_t wanted)
+void znl_encoder_reserve(znl_encode_cache *cache, size_t wanted)
 {
     if (cache->count == 0 || cache->count + wanted > ZNL_CACHED_MODELS)
         cache->count = cache->next = 0;
 }
 
 /* What is to be encoded: a static chunk. */
-static void describe(const znl_layout *layout, znl_chunk *chunk, const uint8_t *classes,
-                     static_encoder *it)
+void znl_encoder_describe(const znl_layout *layout, znl_chunk *chunk, const uint8_t *classes,
+                          znl_static_encoder *it)
 {
     it->chunk = chunk;
     it->layout = layout;
@@ -131,13 +113,14 @@ static void describe(const znl_layout *layout, znl_chunk *chunk, const uint8_t *
     it->classes = classes;
     it->arrangement = NULL;
     it->planes = NULL;
+    it->context_count = 0;
     it->shape = znl_static_shape_of(layout, chunk->source_nbytes / layout->width,
                                     classes ? chunk->table_count : 1, chunk->unit_shift);
 }
 
 /* All but the states, which need the end of the raw section. */
-static int begin(const znl_freq_table *tables, znl_encode_cache *cache,
-                 znl_encode_chunk_scratch *scratch, static_encoder *it)
+int znl_encoder_begin(const znl_freq_table *tables, znl_encode_cache *cache,
+                      znl_encode_chunk_scratch *scratch, znl_static_encoder *it)
 {
     const size_t patches_room = sizeof scratch->patches / sizeof *scratch->patches;
     const znl_static_shape *shape = &it->shape;
@@ -160,13 +143,17 @@ static int begin(const znl_freq_table *tables, znl_encode_cache *cache,
     it->lanes.words_room = it->words_room;
     it->lanes.patches_room = patches_room;
     it->lanes.patches = it->patches_end = scratch->patches + patches_room;
-    for (unsigned t = 0; t < (it->classes ? chunk->table_count : 1u); t++)
-        it->models[t] = find_model(&tables[t], it->layout->symbol_bits, cache);
+    const unsigned table_count = it->classes ? chunk->table_count : 1u;
+    for (unsigned t = 0; t < table_count; t++) {
+        const int is_second = t >= table_count - it->context_count;
+        const unsigned symbol_bits = is_second ? ZNL_SECOND_BITS : it->layout->symbol_bits;
+        it->models[t] = find_model(&tables[t], symbol_bits, cache);
+    }
     return ZNL_OK;
 }
 
 /* The end of the raw section is there: it moves into the states. */
-static void begin_lanes(static_encoder *it)
+void znl_encoder_begin_lanes(znl_static_encoder *it)
 {
     const znl_static_shape *shape = &it->shape;
     const uint8_t *in_states = it->raw + shape->raw_nbytes - shape->state_nbytes;
@@ -176,7 +163,7 @@ static void begin_lanes(static_encoder *it)
 }
 
 /* Put the body together. */
-static int finish(static_encoder *it)
+int znl_encoder_finish(znl_static_encoder *it)
 {
     const znl_static_shape *shape = &it->shape;
     znl_chunk *chunk = it->chunk;
@@ -198,12 +185,12 @@ int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout,
                       const znl_freq_table *tables, znl_chunk *chunk,
                       znl_static_encode_scratch *scratch)
 {
-    static_encoder it;
-    reserve_models(&scratch->cache, chunk->table_count);
-    describe(layout, chunk, chunk->table_count > 1 ? scratch->classes : NULL, &it);
-    int status = begin(tables, &scratch->cache, &scratch->chunks[0], &it);
+    znl_static_encoder it;
+    znl_encoder_reserve(&scratch->cache, chunk->table_count);
+    znl_encoder_describe(layout, chunk, chunk->table_count > 1 ? scratch->classes : NULL, &it);
+    int status = znl_encoder_begin(tables, &scratch->cache, &scratch->chunks[0], &it);
     if (status != ZNL_OK) return status;
-    begin_lanes(&it);
+    znl_encoder_begin_lanes(&it);
     const size_t unit_blocks =
         chunk->unit_shift == ZNL_UNIT_SHIFT_SMALL ? 1 : (size_t)ZNL_SUPERBLOCK_BLOCKS;
     while (it.block > 0 && status == ZNL_OK) {
@@ -214,18 +201,18 @@ int znl_static_encode(const znl_kernels *kernels, const znl_layout *layout,
                                       first * ZNL_BLOCK_VALUES, it.block - first);
         it.block = first;
     }
-    return status == ZNL_OK ? finish(&it) : status;
+    return status == ZNL_OK ? znl_encoder_finish(&it) : status;
 }
 
 /* The first block of the last run before `end`. Runs begin at multiples of their length; the first one
  * takes what is over besides, and so holds all that goes into the states. */
-static size_t run_begin(size_t end)
+size_t znl_encoder_run_begin(size_t end)
 {
     const size_t run = ZNL_ENCODE_RUN_SUPERBLOCKS * ZNL_SUPERBLOCK_BLOCKS;
     return end <= run ? 0 : (end / run - 1) * run;
 }
 
-static void split_run(const znl_kernels *kernels, const static_encoder *it, size_t first_block,
+static void split_run(const znl_kernels *kernels, const znl_static_encoder *it, size_t first_block,
                       uint16_t *symbols)
 {
     const znl_layout *layout = it->layout;
@@ -237,7 +224,7 @@ static void split_run(const znl_kernels *kernels, const static_encoder *it, size
 }
 
 /* The same when the byte planes are not stored whole. */
-static void split_and_pack_run(const znl_kernels *kernels, const static_encoder *it,
+static void split_and_pack_run(const znl_kernels *kernels, const znl_static_encoder *it,
                                size_t first_block, uint16_t *symbols)
 {
     const znl_layout *layout = it->layout;
@@ -253,7 +240,7 @@ static void split_and_pack_run(const znl_kernels *kernels, const static_encoder 
 }
 
 /* Ask for what the runs to come will read and write: they go down, and the hardware alone fetches late. */
-static void prefetch_ahead(const static_encoder *it, size_t first_block)
+static void prefetch_ahead(const znl_static_encoder *it, size_t first_block)
 {
     enum { LINE = 64, VALUES_AHEAD = 2048 };
     const size_t width = it->layout->width, low_bits = it->layout->low_bits;
@@ -274,8 +261,8 @@ static void prefetch_ahead(const static_encoder *it, size_t first_block)
 }
 
 /* Split the next run, the one before those that were encoded. */
-static void begin_run(const znl_kernels *kernels, static_encoder *it, size_t begin_block,
-                      uint16_t *symbols)
+void znl_encoder_begin_run(const znl_kernels *kernels, znl_static_encoder *it, size_t begin_block,
+                           uint16_t *symbols)
 {
     if (it->planes) {
         split_and_pack_run(kernels, it, begin_block, symbols);
@@ -283,7 +270,7 @@ static void begin_run(const znl_kernels *kernels, static_encoder *it, size_t beg
         prefetch_ahead(it, begin_block);
         split_run(kernels, it, begin_block, symbols);
     }
-    if (it->block == it->shape.block_count) begin_lanes(it);
+    if (it->block == it->shape.block_count) znl_encoder_begin_lanes(it);
     it->block = begin_block;
 }
 
@@ -291,20 +278,22 @@ int znl_static_split_encode(const znl_kernels *kernels, const znl_layout *layout
                             const znl_freq_table *const *tables, znl_chunk *chunks, unsigned count,
                             znl_static_encode_scratch *scratch)
 {
-    static_encoder its[2];
+    znl_static_encoder its[2];
     znl_encode_lanes *const lanes[2] = {&its[0].lanes, &its[1].lanes};
     uint16_t *const symbols[2] = {scratch->chunks[0].symbols, scratch->chunks[1].symbols};
     const uint16_t *const split[2] = {symbols[0], symbols[1]};
     int status = ZNL_OK;
-    reserve_models(&scratch->cache, count);
+    znl_encoder_reserve(&scratch->cache, count);
     for (unsigned c = 0; c < count && status == ZNL_OK; c++) {
-        describe(layout, &chunks[c], NULL, &its[c]);
-        status = begin(tables[c], &scratch->cache, &scratch->chunks[c], &its[c]);
+        znl_encoder_describe(layout, &chunks[c], NULL, &its[c]);
+        status = znl_encoder_begin(tables[c], &scratch->cache, &scratch->chunks[c], &its[c]);
     }
     while (status == ZNL_OK && its[0].block > 0) {
-        const size_t begin_block = run_begin(its[0].block), left = its[0].block - begin_block;
+        const size_t begin_block = znl_encoder_run_begin(its[0].block),
+                     left = its[0].block - begin_block;
         const size_t first = begin_block * ZNL_BLOCK_VALUES;
-        for (unsigned c = 0; c < count; c++) begin_run(kernels, &its[c], begin_block, symbols[c]);
+        for (unsigned c = 0; c < count; c++)
+            znl_encoder_begin_run(kernels, &its[c], begin_block, symbols[c]);
         if (count == 2) {
             const znl_encode_model *const models[2] = {its[0].models[0], its[1].models[0]};
             status = kernels->rans_encode_pair(lanes, models, split, first, left);
@@ -312,70 +301,6 @@ int znl_static_split_encode(const znl_kernels *kernels, const znl_layout *layout
             status = kernels->rans_encode(lanes[0], its[0].models[0], split[0], first, left);
         }
     }
-    for (unsigned c = 0; c < count && status == ZNL_OK; c++) status = finish(&its[c]);
+    for (unsigned c = 0; c < count && status == ZNL_OK; c++) status = znl_encoder_finish(&its[c]);
     return status;
-}
-
-/* Encode the `count` blocks that were split last, those of one class in one go. */
-static int encode_run(const znl_kernels *kernels, static_encoder *it, const uint16_t *symbols,
-                      size_t count)
-{
-    const uint8_t *classes = it->classes + it->block;
-    int status = ZNL_OK;
-    for (size_t end = count, first; end > 0 && status == ZNL_OK; end = first) {
-        for (first = end - 1; first > 0 && classes[first - 1] == classes[end - 1];) first--;
-        status = kernels->rans_encode(&it->lanes, it->models[classes[first]],
-                                      symbols + first * ZNL_BLOCK_VALUES,
-                                      (it->block + first) * ZNL_BLOCK_VALUES, end - first);
-    }
-    return status;
-}
-
-/* Bring the values of an arranged chunk into the order and the form in which they are coded. */
-static void prepare_values(const znl_kernels *kernels, static_encoder *it,
-                           znl_arrangement *arrangement, znl_arranged_encode_scratch *arranged)
-{
-    znl_reduction *reduction = &arrangement->reduction;
-    const size_t width = it->layout->width, coded_count = it->shape.coded_count;
-    if (!znl_arrangement_is_source_order(arrangement)) {
-        znl_arrange_values(kernels, arrangement, width, it->source, arranged->values,
-                           &arranged->moves);
-        it->source = arranged->values;
-    }
-    znl_reduction_find(it->layout, it->source, coded_count, reduction);
-    if (reduction->one_sign) {
-        /* The tail is stored as it is. */
-        znl_free_low_bits(reduction, width, it->source, coded_count, arranged->values);
-        if (it->source != arranged->values)
-            memcpy(arranged->values + coded_count * width, it->source + coded_count * width,
-                   it->shape.tail_nbytes);
-        it->source = arranged->values;
-    }
-    if (reduction->shift) it->planes = arranged->planes;
-    it->shape.raw_nbytes -= znl_reduction_saved_nbytes(reduction, coded_count);
-    it->shape.map_nbytes = znl_arrangement_nbytes(arrangement, it->chunk->table_count);
-}
-
-int znl_arranged_encode(const znl_kernels *kernels, const znl_layout *layout,
-                        const znl_freq_table *tables, znl_chunk *chunk,
-                        znl_arrangement *arrangement, znl_static_encode_scratch *scratch,
-                        znl_arranged_encode_scratch *arranged)
-{
-    static_encoder it;
-    uint16_t *symbols = scratch->chunks[0].symbols;
-    reserve_models(&scratch->cache, chunk->table_count);
-    describe(layout, chunk, NULL, &it);
-    it.classes = arranged->classes;
-    it.arrangement = arrangement;
-    prepare_values(kernels, &it, arrangement, arranged);
-    int status = begin(tables, &scratch->cache, &scratch->chunks[0], &it);
-    if (status != ZNL_OK) return status;
-    znl_arrangement_block_classes(arrangement, chunk->table_count, it.shape.block_count,
-                                  arranged->classes);
-    while (status == ZNL_OK && it.block > 0) {
-        const size_t begin_block = run_begin(it.block), left = it.block - begin_block;
-        begin_run(kernels, &it, begin_block, symbols);
-        status = encode_run(kernels, &it, symbols, left);
-    }
-    return status == ZNL_OK ? finish(&it) : status;
 }

@@ -50,12 +50,12 @@ static int find_model(const znl_kernels *kernels, uint64_t reference, const znl_
     return ZNL_OK;
 }
 
-int znl_model_cache_find(const znl_kernels *kernels, const znl_chunk *chunk, unsigned symbol_bits,
-                         const znl_table *wire, znl_model_cache *cache,
-                         const znl_decode_model **models)
+int znl_model_cache_find(const znl_kernels *kernels, const uint64_t *references,
+                         const znl_table *wire, unsigned count, unsigned symbol_bits,
+                         znl_model_cache *cache, const znl_decode_model **models)
 {
     int status = ZNL_OK;
-    for (unsigned t = 0; t < chunk->table_count && status == ZNL_OK; t++)
-        status = find_model(kernels, chunk->tables[t], &wire[t], symbol_bits, cache, &models[t]);
+    for (unsigned t = 0; t < count && status == ZNL_OK; t++)
+        status = find_model(kernels, references[t], &wire[t], symbol_bits, cache, &models[t]);
     return status;
 }

@@ -14,17 +14,19 @@ int znl_find_sections(const znl_static_shape *shape, const uint8_t *in, size_t i
     const int wide = shape->counts_nbytes == 8;
     found->word_count = wide ? load_u32le(in) : load_u16le(in);
     found->patch_count = wide ? load_u32le(in + 4) : load_u16le(in + 2);
-    if (found->word_count > shape->coded_count || found->patch_count > shape->coded_count)
+    if (found->word_count > shape->most_words || found->patch_count > shape->coded_count)
         return ZNL_E_BAD_VALUE;
     const size_t gap = found->word_count % 2 ? 2 : 0;
-    if (in_nbytes - fixed != 4 * found->patch_count + gap + 2 * found->word_count)
-        return ZNL_E_BAD_SIZE;
+    const size_t counted = 4 * found->patch_count + gap + 2 * found->word_count;
+    if (in_nbytes - fixed < counted) return ZNL_E_BAD_SIZE;
+    found->fields_nbytes = in_nbytes - fixed - counted;
+    if (found->fields_nbytes && !shape->has_fields) return ZNL_E_BAD_SIZE;
     found->map = in + shape->counts_nbytes;
     found->states = found->map + shape->map_nbytes;
     found->patches = found->states + 4 * shape->lane_count;
     found->words = found->patches + 4 * found->patch_count + gap;
     found->raw = found->words + 2 * found->word_count;
-    found->tail = found->raw + (shape->raw_nbytes - shape->state_nbytes);
+    found->tail = found->raw + found->fields_nbytes + (shape->raw_nbytes - shape->state_nbytes);
     if (gap && load_u16le(found->words - gap)) return ZNL_E_BAD_PADDING;
     return ZNL_OK;
 }

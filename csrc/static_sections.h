@@ -11,6 +11,7 @@
 typedef struct {
     const uint8_t *map, *states, *patches, *words, *raw, *tail;
     size_t word_count, patch_count;
+    size_t fields_nbytes; /* at the front of the raw section */
 } znl_sections;
 
 /* Find the sections of a body. Returns ZNL_OK, ZNL_E_TRUNCATED, _BAD_VALUE, _BAD_SIZE or _BAD_PADDING. */

@@ -68,23 +68,10 @@ void znl_table_fit(const uint32_t *counts, unsigned symbol_bits, znl_freq_table 
     normalise(window, table->frequency);
 }
 
-/* A line between 33 points, less than 2^-12 off. Integers only: what picks tables must come out the same on
- * every machine. */
-uint32_t znl_log2_q16(uint64_t x)
-{
-    static const uint32_t points[33] = {
-        0,     2909,  5732,  8473,  11136, 13727, 16248, 18704, 21098, 23433, 25711,
-        27936, 30109, 32234, 34312, 36346, 38336, 40286, 42196, 44068, 45904, 47705,
-        49472, 51207, 52911, 54584, 56229, 57845, 59434, 60997, 62534, 64047, 65536};
-    unsigned whole = 0;
-    for (unsigned step = 32; step > 0; step >>= 1)
-        if (whole + step < 64 && x >> (whole + step)) whole += step;
-    const uint32_t fraction =
-        (uint32_t)(whole > 16 ? x >> (whole - 16) : x << (16 - whole)) & 0xffff; /* of 2^16 */
-    const uint32_t from = points[fraction >> 11], to = points[(fraction >> 11) + 1];
-    const uint32_t line = from + (((to - from) * (fraction & 0x7ff)) >> 11);
-    return (whole << 16) + line;
-}
+const uint32_t znl_log2_points[33] = {0,     2909,  5732,  8473,  11136, 13727, 16248, 18704, 21098,
+                                      23433, 25711, 27936, 30109, 32234, 34312, 36346, 38336, 40286,
+                                      42196, 44068, 45904, 47705, 49472, 51207, 52911, 54584, 56229,
+                                      57845, 59434, 60997, 62534, 64047, 65536};
 
 unsigned znl_code_length(unsigned frequency)
 {
@@ -119,6 +106,12 @@ size_t znl_table_write(const znl_freq_table *table, uint8_t *out)
             out[bit >> 3] = (uint8_t)(out[bit >> 3] | (field >> i & 1) << (bit & 7));
     }
     return (bit + 31) / 32 * 4;
+}
+
+void znl_table_name(const znl_freq_table *table, znl_table *wire)
+{
+    wire->nbytes = (uint32_t)znl_table_write(table, wire->bytes);
+    wire->name = znl_xxh3_64_scalar(wire->bytes, wire->nbytes) | ZNL_TABLE_NAME_BIT;
 }
 
 int znl_table_read(const uint8_t *in, size_t in_nbytes, znl_freq_table *table)

@@ -31,8 +31,32 @@ void znl_table_universal(unsigned shape, unsigned base, znl_freq_table *table);
 /* Cost of coding `counts` with a table, in 1/256 bit: code lengths, and 32 bits for every patch. */
 uint64_t znl_table_cost(const znl_freq_table *table, const uint32_t *counts, unsigned symbol_bits);
 
-/* log2 of a number that is not 0, 16 bits of fraction. */
-uint32_t znl_log2_q16(uint64_t x);
+static inline unsigned znl_floor_log2(uint64_t x)
+{
+#if defined(__GNUC__)
+    return 63u - (unsigned)__builtin_clzll(x);
+#else
+    unsigned whole = 0;
+    for (unsigned step = 32; step > 0; step >>= 1)
+        if (whole + step < 64 && x >> (whole + step)) whole += step;
+    return whole;
+#endif
+}
+
+/* log2 of 1, 1 + 1/32 ... 2 in 1/65536. */
+extern const uint32_t znl_log2_points[33];
+
+/* log2 of a number that is not 0, 16 bits of fraction: a line between 33 points, less than 2^-12 off. Integers only:
+ * what picks tables must come out the same on every machine. */
+static inline uint32_t znl_log2_q16(uint64_t x)
+{
+    const unsigned whole = znl_floor_log2(x);
+    const uint32_t fraction =
+        (uint32_t)(whole > 16 ? x >> (whole - 16) : x << (16 - whole)) & 0xffff; /* of 2^16 */
+    const uint32_t from = znl_log2_points[fraction >> 11];
+    const uint32_t to = znl_log2_points[(fraction >> 11) + 1];
+    return (whole << 16) + from + (((to - from) * (fraction & 0x7ff)) >> 11);
+}
 
 /* Code length of a symbol of this frequency (1 to 4095), in 1/256 bit, rounded up. */
 unsigned znl_code_length(unsigned frequency);
@@ -59,6 +83,9 @@ static inline unsigned znl_table_value(const znl_freq_table *table, unsigned sym
 
 /* Write the head of a TABLE record and return its size; all ZNL_MAX_TABLE_NBYTES bytes are written. */
 size_t znl_table_write(const znl_freq_table *table, uint8_t *out);
+
+/* A table as it travels, with its name. */
+void znl_table_name(const znl_freq_table *table, znl_table *wire);
 
 /* Read and validate one. Returns ZNL_OK, ZNL_E_TRUNCATED, _BAD_VALUE, _BAD_TABLE, _BAD_SIZE, _BAD_PADDING. */
 int znl_table_read(const uint8_t *in, size_t in_nbytes, znl_freq_table *table);

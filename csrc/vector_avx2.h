@@ -28,6 +28,10 @@ typedef __m256i V;
 /* 16 bytes, once in each half: shuffles work within halves. */
 #define LOAD_TABLE(bytes)                                                                          \
     _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(bytes)))
+/* LANES bytes as numbers of 16 bits. */
+#define WIDEN8(from) _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(from)))
+#define WIDEN_SIGNED8(from)                                                                        \
+    _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(from)))
 #define SET8(x) _mm256_set1_epi8((char)(x))
 #define SET16(x) _mm256_set1_epi16((short)(x))
 #define SET32(x) _mm256_set1_epi32(x)
@@ -40,6 +44,7 @@ typedef __m256i V;
 #define XOR(a, b) _mm256_xor_si256(a, b)
 #define ADD8(a, b) _mm256_add_epi8(a, b)
 #define ADD16(a, b) _mm256_add_epi16(a, b)
+#define ADD32(a, b) _mm256_add_epi32(a, b)
 #define ADD64(a, b) _mm256_add_epi64(a, b)
 #define SUB8(a, b) _mm256_sub_epi8(a, b)
 #define SUB16(a, b) _mm256_sub_epi16(a, b)
@@ -47,7 +52,8 @@ typedef __m256i V;
 #define SUB_SATURATED16(a, b) _mm256_subs_epu16(a, b)
 #define MUL_LOW16(a, b) _mm256_mullo_epi16(a, b)
 #define MUL_HIGH16(a, b) _mm256_mulhi_epu16(a, b)
-#define MUL32(a, b) _mm256_mul_epu32(a, b) /* of the lower halves of 64 bits */
+#define MUL32(a, b) _mm256_mul_epu32(a, b)              /* of the lower halves of 64 bits */
+#define ADD_PAIRS16(a, ones) _mm256_madd_epi16(a, ones) /* signed, to 32 bits */
 #define MAX16(a, b) _mm256_max_epu16(a, b)
 #define MIN8(a, b) _mm256_min_epu8(a, b)
 #define MIN16(a, b) _mm256_min_epu16(a, b)

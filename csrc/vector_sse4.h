@@ -19,6 +19,10 @@ typedef __m128i V;
 #define LOAD_HALVES(lower, upper) LOAD(lower)
 #define STORE_HALVES(lower, upper, a) STORE(lower, a)
 #define LOAD_TABLE(bytes) LOAD(bytes)
+/* LANES bytes as numbers of 16 bits. */
+#define WIDEN8(from) _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)(const void *)(from)))
+#define WIDEN_SIGNED8(from)                                                                        \
+    _mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i *)(const void *)(from)))
 #define SET8(x) _mm_set1_epi8((char)(x))
 #define SET16(x) _mm_set1_epi16((short)(x))
 #define SET32(x) _mm_set1_epi32(x)
@@ -31,6 +35,7 @@ typedef __m128i V;
 #define XOR(a, b) _mm_xor_si128(a, b)
 #define ADD8(a, b) _mm_add_epi8(a, b)
 #define ADD16(a, b) _mm_add_epi16(a, b)
+#define ADD32(a, b) _mm_add_epi32(a, b)
 #define ADD64(a, b) _mm_add_epi64(a, b)
 #define SUB8(a, b) _mm_sub_epi8(a, b)
 #define SUB16(a, b) _mm_sub_epi16(a, b)
@@ -38,7 +43,8 @@ typedef __m128i V;
 #define SUB_SATURATED16(a, b) _mm_subs_epu16(a, b)
 #define MUL_LOW16(a, b) _mm_mullo_epi16(a, b)
 #define MUL_HIGH16(a, b) _mm_mulhi_epu16(a, b)
-#define MUL32(a, b) _mm_mul_epu32(a, b) /* of the lower halves of 64 bits */
+#define MUL32(a, b) _mm_mul_epu32(a, b)              /* of the lower halves of 64 bits */
+#define ADD_PAIRS16(a, ones) _mm_madd_epi16(a, ones) /* signed, to 32 bits */
 #define MAX16(a, b) _mm_max_epu16(a, b)
 #define MIN8(a, b) _mm_min_epu8(a, b)
 #define MIN16(a, b) _mm_min_epu16(a, b)

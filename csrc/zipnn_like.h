@@ -12,7 +12,7 @@
 #define ZNL_MAX_CHUNK_NBYTES 16777216
 #define ZNL_MAX_STATIC_VALUES 262144
 #define ZNL_MIN_STATIC_VALUES 64
-#define ZNL_NEW_TABLES 33       /* that the encoder makes for a chunk, at most */
+#define ZNL_NEW_TABLES 49       /* that the encoder makes for a chunk, at most */
 #define ZNL_MAX_TABLES 32       /* of an arranged chunk */
 #define ZNL_MAX_STATIC_TABLES 8 /* of a static one */
 #define ZNL_MAX_CHUNKS 1024     /* of one call of the encoder, whose 32-bit counts they share */
@@ -30,7 +30,8 @@
 #define ZNL_METHOD_ZSTD 2
 #define ZNL_METHOD_STATIC 3
 #define ZNL_METHOD_ARRANGED 4
-#define ZNL_METHOD_COUNT 5
+#define ZNL_METHOD_COMPOSED 5
+#define ZNL_METHOD_COUNT 6
 
 #define ZNL_ISA_SCALAR 0
 #define ZNL_ISA_SSE4 1
@@ -39,7 +40,7 @@
 #define ZNL_ISA_NEON 4
 #define ZNL_ISA_COUNT 5
 
-#define ZNL_STATUS_LEFT 1 /* zstd and repeats: the caller restores these */
+#define ZNL_STATUS_LEFT 1 /* zstd, composed and repeats: the caller restores these */
 #define ZNL_STATUS_CHECKSUM                                                                        \
     -10 /* ZNL_E_CHECKSUM of csrc/errors.h: Python tells it from the others */
 
@@ -57,7 +58,7 @@ typedef struct {
 } znl_part;
 
 /* One chunk, on both ways. The encoder reads source, source_nbytes, dtype, is_joined, parts and body
- * (body_room bytes to write to) and fills in the rest but offset and distance; the decoder reads all but is_joined,
+ * (body_room bytes to write to) and fills in the rest but offset, distance and is_part; the decoder reads all but is_joined,
  * body_room and body_offset, and writes source_nbytes bytes to source. `tables` holds references (docs/format.md 6.2). */
 typedef struct {
     uint8_t *source;
@@ -75,6 +76,7 @@ typedef struct {
     uint8_t table_count;
     uint8_t unit_shift;
     uint8_t is_joined;     /* several small tensors lie in it: look for a class per unit */
+    uint8_t is_part;       /* of a composed chunk: it has no checksum of its own */
     const znl_part *parts; /* part_count that make up the chunk, or none: do not arrange it */
     uint32_t part_count;
     int32_t status; /* 0, ZNL_STATUS_LEFT, or the error code of this chunk */
@@ -93,8 +95,8 @@ typedef struct {
     uint32_t kept_count;
     uint32_t kept_next; /* where the next table goes: `kept` is a ring */
     /* Of each dtype, by method; repeats come last. */
-    uint64_t source_by_method[23][6];
-    uint64_t stored_by_method[23][6];
+    uint64_t source_by_method[23][7];
+    uint64_t stored_by_method[23][7];
     uint8_t dtypes[23];        /* dtype_count codes in order of first appearance */
     uint16_t kept_heads[1024]; /* by the low bits of a name: the newest table with those */
     uint16_t name_heads[4096]; /* the same among the tables of the page */
@@ -174,8 +176,8 @@ int64_t znl_place_bodies(znl_chunk *chunks, size_t chunk_count, uint8_t *bodies,
 
 /* Decode `chunk_count` chunks and check their checksums.
  *
- * chunks       in; bodies are wire, untrusted; status is written; repeats and those of method zstd are
- *              left to the caller (ZNL_STATUS_LEFT)
+ * chunks       in; bodies are wire, untrusted; status is written; repeats and those of method zstd or composed
+ *              are left to the caller (ZNL_STATUS_LEFT)
  * tables       table_count tables of all chunks: those of chunk 0 first, one entry for every
  *              reference, in order (the entry of a universal reference is not read; names are the
  *              caller's business and not compared)
@@ -227,6 +229,11 @@ void znl_stream_begin(znl_stream *stream);
 
 /* The page was written: begin the next one. */
 void znl_stream_next_page(znl_stream *stream);
+
+/* Write the numbers of the encoded chunks, of dtypes with a layout, whose values may be few, often the same or packed
+ * in halves of a byte. Looks at up to 256 values of each: it says no to nearly all weights, and yes is no promise
+ * (docs/models.md). Returns how many there are. */
+size_t znl_list_composable(const znl_chunk *chunks, size_t chunk_count, uint32_t *numbers);
 
 /* 1 when in[0..in_nbytes) is one value of `width` bytes again and again. */
 int znl_is_constant(const uint8_t *in, size_t in_nbytes, size_t width);

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """An encoder of arranged chunks for tests, from docs/format.md, section 5, alone.
 
-It chooses nothing: parts, classes, tables and known bits are the caller's. Every field of the body
-that it makes may be replaced before it is packed, so a test can break one rule and leave the rest
-right.
+It chooses nothing: parts, classes, tables, known bits and second symbols are the caller's. Every
+field of the body that it makes may be replaced before it is packed, so a test can break one rule
+and leave the rest right.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ ARRANGED = 4
 COLUMNS = 1 << 31  # flag of a part's `row_values`
 BLOCK = 64
 SUPERBLOCK = 8 * BLOCK
+# Section 5.10: what `second` may be, and "S = 5" of the numbers.
+LOW_BITS, TRAILING_ZEROS = 1, 2
+NUMBER_BITS = 5
 # Section 6.2, two of the universal shapes, a wide one and a narrow one.
 SHAPES = {
     7: tuple(
@@ -152,9 +155,25 @@ class Frequencies:
 
 
 @dataclass(frozen=True)
+class Second:
+    """Section 5.10: second symbols.
+
+    kind    the field `second`
+    bounds  of the contexts, one less than these
+    tables  of the contexts; empty: to be fitted (`fit_second`)
+    """
+
+    kind: int
+    bounds: tuple[int, ...]
+    tables: tuple[Frequencies, ...] = ()
+
+
+@dataclass(frozen=True)
 class Body:
     """The fields of a body, in their order; the class bits, marks included, as (number, bits)
     pairs. The fields `one_sign` to `other_bits` share the first u32 with `part_count`.
+
+    more_contexts  M - 1
     """
 
     word_count: int
@@ -172,7 +191,11 @@ class Body:
     one_sign: int = 0
     sign: int = 0
     shift: int = 0
-    other_bits: int = 0  # of the first u32, from bit 24 on
+    second: int = 0
+    more_contexts: int = 0
+    other_bits: int = 0  # of the first u32, from bit 30 on
+    bounds: tuple[int, ...] = ()
+    bounds_padding: bytes = b"\0\0"
 
     def pack(self) -> bytes:
         packed = position = 0
@@ -183,9 +206,12 @@ class Body:
         counts = "<II" if len(self.states) == 64 else "<HH"
         out = struct.pack(counts, self.word_count, self.patch_count)
         first = self.part_count | self.one_sign << 16 | self.sign << 17
-        out += struct.pack("<I", first | self.shift << 18 | self.other_bits << 24)
+        first |= self.shift << 18 | self.second << 24 | self.more_contexts << 26
+        out += struct.pack("<I", first | self.other_bits << 30)
         out += b"".join(struct.pack("<II", *part) for part in self.parts)
         out += packed.to_bytes(-(-position // 32) * 4, "little")
+        out += struct.pack(f"<{len(self.bounds)}H", *self.bounds)
+        out += self.bounds_padding if len(self.bounds) % 2 else b""
         out += struct.pack(f"<{len(self.states)}I", *self.states)
         out += struct.pack(f"<{len(self.patches)}I", *self.patches)
         out += self.gap if len(self.words) % 2 else b""
@@ -323,6 +349,36 @@ def fields_of_plane(plane: npt.NDArray[np.uint8], p: int, known: Known | None) -
     return out
 
 
+# --- second symbols (section 5.10) ----------------------------------------------------------------
+
+
+def second_numbers(kind: int, values: U64, low: U64) -> list[int]:
+    """The number that is the second symbol of each value."""
+    if kind == LOW_BITS:
+        return list(map(int, low))
+    lower = [int(value) & 0xFFFF for value in values]
+    return [(q & -q).bit_length() - 1 if q else 16 for q in lower]
+
+
+def context_of(symbol_value: int, bounds: Sequence[int]) -> int:
+    """ "The number of bounds that are not above its symbol value"."""
+    return sum(bound <= symbol_value for bound in bounds)
+
+
+def second_order(contexts: Sequence[int]) -> list[int]:
+    """Numbers of the coded values, "sorted by context, equal ones as they were"."""
+    return sorted(range(len(contexts)), key=contexts.__getitem__)
+
+
+def fields_above_the_lowest_one(values: U64, zeros: Sequence[int]) -> bytes:
+    """ "For each coded value in arranged order the 15 - z bits of q above its lowest one bit"."""
+    bits = bytearray()
+    for value, z in zip(map(int, values), zeros, strict=True):
+        bits += bytes(value >> n & 1 for n in range(z + 1, 16))
+    bits += bytes(-len(bits) % 64)
+    return np.packbits(np.frombuffer(bits, np.uint8), bitorder="little").tobytes()
+
+
 # --- symbols (sections 5.5 and 5.6) ---------------------------------------------------------------
 
 
@@ -390,16 +446,21 @@ def make_body(
     parts: Sequence[Part],
     tables: Sequence[Frequencies],
     known: Known | None = None,
+    second: Second | None = None,
     *,
     lanes: int = 64,
     spoil_raw: Callable[[bytes], bytes] = bytes,
+    spoil_numbers: Callable[[list[int]], Sequence[int]] = list,
     spoil_final: Callable[[list[int]], Sequence[int]] = list,
 ) -> Body:
     """The body of a chunk; `data` in source order.
 
-    known        what the marked superblocks lack; bits that are not as it says are lost
-    spoil_raw    changes the raw section, before its end goes into the states
-    spoil_final  changes the states that a decoder ends with
+    tables         of the classes
+    known          what the marked superblocks lack; bits that are not as it says are lost
+    second         second symbols, with tables of their contexts
+    spoil_raw      changes the raw section, before its end goes into the states
+    spoil_numbers  changes the numbers that are second symbols, given in arranged order
+    spoil_final    changes the states that a decoder ends with
     """
     layout = LAYOUTS[dtype]
     values, blocks = arrange(data, dtype, parts, len(tables))
@@ -418,15 +479,33 @@ def make_body(
         symbols[i] = 31 if symbol is None else symbol
 
     paired = [plane.reshape(-1, BLOCK)[:, PAIR_ORDER].astype(np.uint8) for plane in (*planes, low)]
-    raw = b"".join(fields_of_plane(plane, p, known) for p, plane in enumerate(paired[:-1]))
-    raw += bit_plane(paired[-1].astype(np.uint64), layout.low_bits)
-    raw = spoil_raw(raw)
+    of_planes = [fields_of_plane(plane, p, known) for p, plane in enumerate(paired[:-1])]
+    plane = bit_plane(paired[-1].astype(np.uint64), layout.low_bits)
+    all_tables = list(tables)
+    if second is not None:
+        numbers = second_numbers(second.kind, values[:coded], low)
+        if second.kind == LOW_BITS:
+            plane = b""
+        else:
+            of_planes[:2] = [fields_above_the_lowest_one(values[:coded], numbers)]
+        contexts = [context_of(int(symbol_value), second.bounds) for symbol_value in e]
+        in_order = second_order(contexts)
+        of_blocks = classes_of_blocks([contexts[i] for i in in_order])
+        blocks = blocks + [len(tables) + context for context in of_blocks]
+        all_tables += second.tables
+        numbers = list(spoil_numbers(numbers))
+        symbols = np.concatenate([symbols, np.empty(coded, np.uint8)])
+        for j, i in enumerate(in_order):
+            symbol = all_tables[blocks[(coded + j) // BLOCK]].symbol(numbers[i], NUMBER_BITS)
+            assert symbol is not None, f"no symbol for {numbers[i]}"  # "there are no patches"
+            symbols[coded + j] = symbol
+    raw = spoil_raw(b"".join(of_planes) + plane)
     final = [65536] * lanes
     if len(raw) >= 2 * lanes:
         hidden = struct.unpack(f"<{lanes}H", raw[-2 * lanes :])
         final = [65536 + bits for bits in hidden]
         raw = raw[: -2 * lanes]
-    states, words = encode_symbols(symbols, blocks, tables, spoil_final(final))
+    states, words = encode_symbols(symbols, blocks, all_tables, spoil_final(final))
 
     row_bits = (len(tables) - 1).bit_length()
     class_bits = [(r, row_bits) for part in parts for r in part.rows]
@@ -450,6 +529,9 @@ def make_body(
         one_sign=int(known is not None and known.sign is not None),
         sign=known.sign or 0 if known is not None else 0,
         shift=known.shift if known is not None else 0,
+        second=second.kind if second is not None else 0,
+        more_contexts=len(second.bounds) if second is not None else 0,
+        bounds=second.bounds if second is not None else (),
     )
 
 
@@ -492,6 +574,25 @@ def fit_tables(
     )
 
 
+def fit_second(data: bytes, dtype: str, parts: Sequence[Part], second: Second) -> Second:
+    """With a table for each context, unless it has tables; every second one has the zero flag."""
+    if second.tables:
+        return second
+    layout = LAYOUTS[dtype]
+    values, blocks = arrange(data, dtype, parts, 32)  # in whose order K has no part
+    coded = values[: BLOCK * len(blocks)]
+    e, _, low = take_apart(coded, layout)
+    numbers = second_numbers(second.kind, coded, low)
+    contexts = [context_of(int(symbol_value), second.bounds) for symbol_value in e]
+    in_order = second_order(contexts)
+    of_blocks = classes_of_blocks([contexts[i] for i in in_order])
+    counts = [[0] * (1 << NUMBER_BITS) for _ in range(len(second.bounds) + 1)]
+    for j, i in enumerate(in_order):
+        counts[of_blocks[j // BLOCK]][numbers[i]] += 1
+    tables = tuple(fit(of_context, zero=c % 2 == 1) for c, of_context in enumerate(counts))
+    return replace(second, tables=tables)
+
+
 def add_chunk(
     builder: StreamBuilder,
     data: bytes,
@@ -503,6 +604,7 @@ def add_chunk(
 ) -> StreamBuilder:
     """Append the chunk and, before it, the tables that the page does not list yet.
 
+    tables  of the classes, and then of the contexts
     fields  of the head, other than they should be
     """
     for table in tables:
@@ -521,7 +623,10 @@ def arranged_stream(
     parts: Sequence[Part],
     tables: Sequence[Frequencies],
     known: Known | None = None,
+    second: Second | None = None,
 ) -> bytes:
-    """A stream of one chunk."""
-    body = make_body(data, dtype, parts, tables, known)
-    return add_chunk(StreamBuilder(), data, dtype, tables, body).finish()
+    """A stream of one chunk. `second`: without tables, they are fitted."""
+    second = fit_second(data, dtype, parts, second) if second is not None else None
+    body = make_body(data, dtype, parts, tables, known, second)
+    of_contexts = second.tables if second is not None else ()
+    return add_chunk(StreamBuilder(), data, dtype, (*tables, *of_contexts), body).finish()

@@ -19,9 +19,11 @@ from arranged_builder import (
     Frequencies,
     Known,
     Part,
+    Second,
     add_chunk,
     arrange,
     arranged_stream,
+    fit_second,
     fit_tables,
     make_body,
     make_known,
@@ -81,6 +83,18 @@ def with_noise(source: bytes, nbytes: int, seed: int = 2) -> bytes:
     return b"".join(values)
 
 
+def with_zero_bits(source: bytes, seed: int = 3) -> bytes:
+    """Values of 4 bytes whose lower halves end in zero bits, how many depending on the exponent."""
+    random = Lcg(seed)
+    values = []
+    for at in range(0, len(source), 4):
+        value = int.from_bytes(source[at : at + 4], "little")
+        z = min(random.below(5) + random.below(5) + 3 * (value >> 23 & 3), 16)
+        value = value >> z << z | (1 << z if z < 16 else 0)
+        values.append(value.to_bytes(4, "little"))
+    return b"".join(values)
+
+
 @dataclass(frozen=True)
 class Arranged:
     """What a stream of one arranged chunk is made of.
@@ -88,6 +102,7 @@ class Arranged:
     scale   the arguments of `scaled`
     tables  None: fitted to the values
     known   not None: the values get noise, and then what is known of the marked ones
+    second  not None: the values get noise, and four bytes of them numbers of trailing zero bits
     """
 
     dtype: str
@@ -96,6 +111,7 @@ class Arranged:
     scale: tuple[int, int, int, int]
     tables: tuple[Frequencies, ...] | None = None
     known: Known | None = None
+    second: Second | None = None
 
     def source(self) -> bytes:
         return source_of(self)
@@ -105,17 +121,31 @@ class Arranged:
             return self.tables
         return fit_tables(source, self.dtype, self.parts, self.table_count)
 
+    def second_of(self, source: bytes) -> Second | None:
+        """With its tables."""
+        if self.second is None:
+            return None
+        return fit_second(source, self.dtype, self.parts, self.second)
+
+    def all_tables_of(self, source: bytes) -> tuple[Frequencies, ...]:
+        """Of the classes and of the contexts."""
+        second = self.second_of(source)
+        return self.tables_of(source) + (second.tables if second is not None else ())
+
     def encode(self, source: bytes) -> bytes:
-        return arranged_stream(source, self.dtype, self.parts, self.tables_of(source), self.known)
+        tables = self.tables_of(source)
+        return arranged_stream(source, self.dtype, self.parts, tables, self.known, self.second)
 
 
 @functools.cache
 def source_of(chunk: Arranged) -> bytes:
     source = scaled(chunk.parts, chunk.table_count, *chunk.scale)
-    if chunk.known is None:
+    if chunk.known is None and chunk.second is None:
         return source
     if chunk.scale[0] > 1:
         source = with_noise(source, chunk.scale[0])
+    if chunk.second is not None:
+        return with_zero_bits(source) if chunk.scale[0] == 4 else source
     return make_known(source, chunk.dtype, chunk.parts, chunk.table_count, chunk.known)
 
 
@@ -220,14 +250,14 @@ def body_of(chunk: Arranged, **spoil: object) -> Body:
     """The body; spoil: arguments of `make_body`."""
     source = chunk.source()
     tables = chunk.tables_of(source)
-    known = chunk.known
-    return make_body(source, chunk.dtype, chunk.parts, tables, known, **spoil)  # type: ignore[arg-type]
+    args = (source, chunk.dtype, chunk.parts, tables, chunk.known, chunk.second_of(source))
+    return make_body(*args, **spoil)  # type: ignore[arg-type]
 
 
 def with_body(chunk: Arranged, body: Body | bytes, **fields: object) -> bytes:
     """The stream with this body; fields: of the chunk's head, other than they should be."""
     source = chunk.source()
-    tables = chunk.tables_of(source)
+    tables = chunk.all_tables_of(source)
     return add_chunk(StreamBuilder(), source, chunk.dtype, tables, body, **fields).finish()
 
 
@@ -429,9 +459,9 @@ ARRANGED_CORRUPT: dict[str, bytes] = {
     "one_sign_of_e8m0": encoded_known("F8_E8M0", 1, 1, mark=0),
     "one_sign_of_e8m0_without_shift": broken(E8M0, one_sign=1),
     "sign_of_e8m0": broken(E8M0, sign=1),
-    "first_field_bit_24": broken(E8M0, other_bits=1),
-    "first_field_bit_31": broken(E8M0, other_bits=128),
-    "first_field_bit_24_of_f32": broken(SHIFTED, other_bits=1),
+    "first_field_bit_24": broken(E8M0, second=1),
+    "first_field_bit_31": broken(E8M0, other_bits=2),
+    "first_field_bit_24_of_f32": broken(SHIFTED, second=1),
     "no_marks": broken(SHIFTED, class_bits=()),
     "a_mark_too_many": broken(SHIFTED, class_bits=((1, 1),) * 6),
     "padding_of_marks": broken(SHIFTED, padding=1 << 26),
@@ -484,8 +514,8 @@ ARRANGED_HOSTILE: dict[str, tuple[type[ZnlError], bytes]] = {
         (
             UnsupportedFormatError,
             {
-                "method_5": StreamBuilder()
-                .chunk(5, E8M0.source(), BODY.pack(), dtype=10, references=[0, 0, 0])
+                "method_6": StreamBuilder()
+                .chunk(6, E8M0.source(), BODY.pack(), dtype=10, references=[0, 0, 0])
                 .finish(),
             },
         ),

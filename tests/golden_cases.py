@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 from arranged_streams import GOOD_ARRANGED
 from builders import CHUNK, STATIC, StreamBuilder, records_of, safetensors_bytes
+from composed_streams import GOOD_COMPOSED, Composed
 from lcg import Lcg
+from second_streams import GOOD_SECOND
 from strategies import Values
 
 import zipnn_like as znl
@@ -133,8 +135,8 @@ def all_methods() -> bytes:
     )[:-5]
 
 
-def as_dtype(name: str) -> Callable[[bytes], bytes]:
-    return lambda source: znl.compress(source, dtype=name)
+def as_dtype(name: str, level: str = "default") -> Callable[[bytes], bytes]:
+    return lambda source: znl.compress(source, level=level, dtype=name)
 
 
 def with_sha256(source: bytes) -> bytes:
@@ -202,11 +204,15 @@ def with_records_to_skip(source: bytes) -> bytes:
     return builder.finish()
 
 
+def composed_case(chunk: Composed) -> Case:
+    return Case(lambda: chunk.source, lambda _: chunk.stream())
+
+
 CASES: dict[str, Case] = {
     "v1_bf16_64_lanes": Case(lambda: bf16(2200, 1), as_dtype("BF16")),
     "v1_bf16_8_lanes": Case(lambda: bf16(700, 2), as_dtype("BF16")),
     "v1_bf16_special_values": Case(special_values, as_dtype("BF16")),
-    "v1_bf16_pruned": Case(pruned, as_dtype("BF16")),
+    "v1_bf16_pruned": Case(pruned, as_dtype("BF16", "fast")),
     "v1_f16": Case(lambda: floats(2100, 2, 15, 10, 3), as_dtype("F16")),
     "v1_f32": Case(lambda: floats(2060, 4, 127, 23, 4), as_dtype("F32")),
     "v1_f64": Case(lambda: floats(500, 8, 1023, 52, 5), as_dtype("F64")),
@@ -215,13 +221,14 @@ CASES: dict[str, Case] = {
     "v1_f8_e4m3": Case(lambda: small_floats(2100, 40, 7, 8), as_dtype("F8_E4M3")),
     "v1_f8_e5m2fnuz": Case(lambda: small_floats(2100, 44, 5, 9), as_dtype("F8_E5M2FNUZ")),
     "v1_f8_e4m3fnuz": Case(lambda: small_floats(2100, 48, 7, 10), as_dtype("F8_E4M3FNUZ")),
-    "v1_f8_e8m0_named_table": Case(few_values, as_dtype("F8_E8M0")),
+    "v1_f8_e8m0_named_table": Case(few_values, as_dtype("F8_E8M0", "fast")),
     "v1_f8_e8m0": Case(lambda: integers(700, 120, 3, 11), as_dtype("F8_E8M0")),
     "v1_i8": Case(lambda: integers(2100, 0, 9, 12), as_dtype("I8")),
     "v1_u8": Case(lambda: integers(700, 128, 30, 13), as_dtype("U8")),
     "v1_raw": Case(lambda: Lcg(14).take_bytes(500), as_dtype("I32")),
     "v1_constant": Case(lambda: b"\1\2\3\4\5\6\7\x08" * 700, as_dtype("F64")),
     "v1_zstd": Case(text, znl.compress),
+    "v1_zstd_of_values": Case(pruned, as_dtype("BF16"), superseded=True),  # composed since
     "v1_empty": Case(lambda: b"", znl.compress),
     "v1_same_as": Case(repeats, znl.compress),
     "v1_joined_classes": Case(small_neighbours, znl.compress),
@@ -233,3 +240,7 @@ CASES: dict[str, Case] = {
 CASES |= {
     f"v1_arranged_{name}": Case(chunk.source, chunk.encode) for name, chunk in GOOD_ARRANGED.items()
 }
+CASES |= {
+    f"v1_second_{name}": Case(chunk.source, chunk.encode) for name, chunk in GOOD_SECOND.items()
+}
+CASES |= {f"v1_composed_{name}": composed_case(chunk) for name, chunk in GOOD_COMPOSED.items()}

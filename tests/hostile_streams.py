@@ -15,6 +15,8 @@ import zstandard
 from arranged_streams import ARRANGED_HOSTILE, c_reads_arranged
 from builders import CHUNK, CONSTANT, NAMED, PAGE, RAW, ROOT, SAME_AS, STATIC, TABLE, ZSTD, hash64
 from builders import StreamBuilder as Builder
+from composed_streams import COMPOSED_HOSTILE
+from second_streams import SECOND_HOSTILE
 
 from zipnn_like.errors import (
     ChecksumError,
@@ -315,7 +317,7 @@ UNSUPPORTED: dict[str, bytes] = {
     "dtype_23": Builder().raw(b"abc", dtype=23).finish(),
     "dtype_255": Builder().raw(b"abc", dtype=255).finish(),
     "same_as_dtype_23": Builder().raw(A).same_as(256, 256, dtype=23).finish(),
-    "method_5": Builder().chunk(5, b"abc", b"abc").finish(),
+    "method_6": Builder().chunk(6, b"abc", b"abc").finish(),
     "header_flags": Builder(flags=2).finish(),
     "header_flags_before_zeros": Builder(flags=0x80, zero=b"abcdef").finish(),
     "root_flags": made(lambda m: m.raw(b"abc"), flags=2),
@@ -366,4 +368,5 @@ HOSTILE |= {
 }
 # Readers that do not know the method yet call them unsupported: test_arranged.py tries the others.
 if c_reads_arranged():
-    HOSTILE |= ARRANGED_HOSTILE
+    HOSTILE |= ARRANGED_HOSTILE | SECOND_HOSTILE
+HOSTILE |= COMPOSED_HOSTILE

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from arranged_builder import (
     make_known,
     universal,
 )
+from arranged_samples import SHAPES, TABLE_COUNTS, tables_for, value_count, with_classes
 from arranged_streams import (
     ARRANGED_HOSTILE,
     BF16,
@@ -39,87 +39,25 @@ from arranged_streams import (
     SHIFTED,
     SIGNED,
     Arranged,
-    c_reads_arranged,
     of_many,
     part,
     scaled,
     with_noise,
 )
 from builders import CHUNK, TABLE, StreamBuilder, records_of
-from checks import read_at_random, sequentially
+from decoders import DECODERS, Decode, decoders
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import KINDS, make, part_shapes
 
 import zipnn_like as znl
-from zipnn_like import errors, reference
+from zipnn_like import errors
 from zipnn_like.dtypes import BY_NAME
 from zipnn_like.reference import arranged as reference_arranged
 from zipnn_like.reference.known_bits import Announced, KnownBits
-from zipnn_like.reference.records import parse_root, read_record
 from zipnn_like.reference.static import Layout
 
 GOLDEN = Path(__file__).parent / "golden"
-TABLE_COUNTS = (1, 2, 3, 4, 5, 8, 9, 16, 17, 31, 32)
-
-
-def by_range(stream: bytes) -> bytes:
-    """Through the directory, in three pieces."""
-    root = parse_root(read_record(stream, records_of(stream)[-1].start, errors.Where("")), False)
-    ends = [0, root.source_nbytes // 3, root.source_nbytes // 2, root.source_nbytes]
-    return b"".join(reference.decode_range(stream, *span) for span in itertools.pairwise(ends))
-
-
-def by_archive(stream: bytes) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "arranged.znl"
-        path.write_bytes(stream)
-        return read_at_random(path)
-
-
-Decode = Callable[[bytes], bytes]
-DECODERS: dict[str, Decode] = {"reference": reference.decode, "reference by range": by_range}
-if c_reads_arranged():
-    DECODERS |= {
-        "c": lambda stream: bytes(znl.decompress(stream)),
-        "c sequentially": sequentially,
-        "c at random": by_archive,
-    }
-decoders = pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
-
-
-def with_classes(
-    shapes: Sequence[tuple[int, int, bool]], table_count: int, seed: int
-) -> list[Part]:
-    """Parts of these shapes, classes at random, the outermost ones more often."""
-    rng = np.random.default_rng(seed)
-
-    def classes(count: int, number: int) -> tuple[int, ...]:
-        drawn = rng.integers(-1, number + 1, count)
-        return tuple(np.clip(drawn, 0, number - 1).tolist())
-
-    return [
-        Part(classes(rows, table_count), row_values, classes(row_values, 15) if columns else None)
-        for rows, row_values, columns in shapes
-    ]
-
-
-def value_count(parts: Sequence[Part]) -> int:
-    return sum(part.value_count for part in parts)
-
-
-def tables_for(
-    how: str, data: bytes, dtype: str, parts: Sequence[Part], table_count: int
-) -> tuple[Frequencies, ...]:
-    """fitted; universal, so that most values are patched; or some of both, some the same."""
-    fitted = fit_tables(data, dtype, parts, table_count)
-    if how == "fitted":
-        return fitted
-    few = 1 << LAYOUTS[dtype].symbol_bits
-    some = tuple(universal((7, 12)[k % 2], 3 * k % few) for k in range(table_count))
-    if how == "universal":
-        return some
-    return tuple((fitted[k], some[k], fitted[0])[k % 3] for k in range(table_count))
 
 
 # --- what comes back ------------------------------------------------------------------------------
@@ -163,28 +101,6 @@ def test_any_tail(decode: Decode, tail: int) -> None:
     source = scaled(parts, 3, 2, 0x3C00, 0x80, 90)
     tables = fit_tables(source, "BF16", parts, 3)
     assert decode(arranged_stream(source, "BF16", parts, tables)) == source
-
-
-SHAPES: dict[str, list[tuple[int, int, bool]]] = {
-    "2048 values": [(32, 64, False)],
-    "2048 values with columns": [(32, 64, True)],
-    "one vector": [(1, 2048, False)],
-    "one vector with columns": [(1, 2049, True)],
-    "rows of 1": [(2048, 1, False)],
-    "rows of 1 with columns": [(2049, 1, True)],
-    "1024 parts": [(1, 4, False)] * 1024,
-    "1024 parts with columns": [(1, 5, True)] * 1024,
-    "whole rows that begin inside a block": [(1, 5, False), (33, 64, False)],
-    "rows of 63": [(40, 63, False)],
-    "rows of 65": [(40, 65, False)],
-    "some of each": [
-        (7, 33, False),
-        (3, 128, True),
-        (5, 64, False),
-        (100, 6, True),
-        (1, 999, False),
-    ],
-}
 
 
 @pytest.mark.parametrize("shapes", SHAPES.values(), ids=SHAPES)

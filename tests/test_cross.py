@@ -31,6 +31,7 @@ GOOD = [
     path
     for path in sorted((ROOT / "tests" / "golden" / "good").glob("*.znl"))
     if "arranged" not in path.stem or c_reads_arranged()
+    if "composed" not in path.stem  # C leaves them to its caller
 ]
 MODELLED = [dtype for dtype in DTYPES if dtype.modelled]
 TRIPLES = {

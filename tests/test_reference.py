@@ -606,11 +606,11 @@ UNSUPPORTED_BOTH_WAYS = {
     "same_as_dtype_23": Maker().raw(bytes(256)).same_as(256, 256, dtype=23).finish(),
     "entry_type_0": Maker().raw(b"abc").entry_field(12, 0).finish(),
     "entry_dtype_23": Maker().raw(b"abc").entry_field(13, 23).finish(),
-    "method_5": Maker().chunk(5, b"abc", b"abc").finish(),
-    # Method 5 alone: what a head means beside it is not version 1's to say.
-    "method_5_with_table": Maker().chunk(5, b"abc", b"abc", U8, [0], 5).finish(),
-    "entry_method_5": Maker().raw(b"abc").entry_field(14, 5).finish(),
-    "entry_same_as_method_5": Maker().raw(bytes(256)).same_as(256, 256).entry_field(14, 5).finish(),
+    "method_6": Maker().chunk(6, b"abc", b"abc").finish(),
+    # Method 6 alone: what a head means beside it is not version 1's to say.
+    "method_6_with_table": Maker().chunk(6, b"abc", b"abc", U8, [0], 5).finish(),
+    "entry_method_6": Maker().raw(b"abc").entry_field(14, 6).finish(),
+    "entry_same_as_method_6": Maker().raw(bytes(256)).same_as(256, 256).entry_field(14, 6).finish(),
     "context_type_0": Maker().raw(b"abc").page(item(flat_table(0), 0)).finish(),
     "context_type_0x10": Maker().raw(b"abc").page(item(b"", 0x10)).finish(),
     "root_flag_1": Maker().raw(b"abc").finish(flags=2),
@@ -631,7 +631,7 @@ def test_what_a_newer_reader_may_know_is_unsupported(name: str) -> None:
 def test_a_head_with_an_unknown_method_or_dtype_is_unsupported_behind_an_honest_entry() -> None:
     # Through the directory: the entry says raw BYTES, so that the head is what is looked at.
     for chunk in (
-        Maker().chunk(5, b"abc", b"abc").entry_field(14, RAW),
+        Maker().chunk(6, b"abc", b"abc").entry_field(14, RAW),
         Maker().chunk(RAW, b"abc", b"abc", dtype=23).entry_field(13, BYTES),
         Maker().raw(bytes(256)).same_as(256, 256, dtype=23).entry_field(13, BYTES),
     ):

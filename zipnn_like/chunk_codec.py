@@ -1,25 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chunks to wire and back: values through the C core, bytes through zstd."""
+"""Chunks to wire and back: values through the C core, bytes through zstd.
+
+Composed chunks are made of such chunks: see composed.py.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import zstandard
 
 from . import format, native
-from .dtypes import BY_CODE, DType
+from .dtypes import BY_CODE, BYTES, DType
 from .errors import ChecksumError, CorruptStreamError, Where, ZnlError
-from .format import CONSTANT, RAW, ZSTD, ChunkHead
-from .levels import Level
+from .format import COMPOSED, CONSTANT, RAW, ZSTD, ChunkHead
+from .levels import LEVELS, Level
 from .native import ffi, lib
+from .samples import Sampler, rows_repeat
 from .segments import BATCH_CHUNKS, Batch
 
 _thread = threading.local()
 
 BODY_SLACK_NBYTES = int(lib.ZNL_BODY_SLACK_NBYTES)
+SHORT_NBYTES = 256 << 10  # of bytes without a dtype that are tried with zstd at two levels
+PACKED_GAINS = 0.85  # on what zstd makes of a sample at level 1, by a higher level and all there is
 _LEFT = int(lib.ZNL_STATUS_LEFT)
 _NEW_TABLES = int(lib.ZNL_NEW_TABLES)
 
@@ -53,6 +59,13 @@ class Run:
         self.keep = keep
         self.where = where or Where("")
 
+    def add_tables(self, tables: Iterable[bytes]) -> None:
+        """Let chunks refer to more tables, each the bytes of a znl_table."""
+        known = ffi.buffer(self.tables, self.table_count * ffi.sizeof("znl_table"))
+        every = b"".join([known, *tables])
+        self.tables = ffi.from_buffer("znl_table[]", every)
+        self.table_count = len(self.tables)
+
 
 def bodies_nbytes(batch: Batch) -> int:
     """Room that encode_batch needs for the bodies of a batch."""
@@ -74,29 +87,26 @@ def encode_batch(batch: Batch, source: memoryview, level: Level, bodies: memoryv
     first_part = 0
     for chunk, plan in zip(chunks, batch.chunks, strict=True):
         chunk.source_nbytes, chunk.dtype = plan.nbytes, dtype.code
-        chunk.is_joined = plan.is_joined
+        if plan.is_joined:
+            chunk.is_joined = 1
         chunk.parts, chunk.part_count = parts + first_part, len(plan.parts)
         first_part += len(plan.parts)
-    room = native.address(bodies, writable=True)
+    target = native.address(bodies, writable=True)
     if (
         lib.znl_place_chunks(chunks, count, native.address(source), len(source)) != 0
-        or lib.znl_place_bodies(chunks, count, room, len(bodies)) != 0
+        or lib.znl_place_bodies(chunks, count, target, len(bodies)) != 0
     ):
         raise ZnlError(f"expected a batch of {len(source)} bytes, found {batch.nbytes}")
     if dtype.modelled:
-        scratch = _scratch("encode", int(lib.znl_encode_scratch_nbytes(BATCH_CHUNKS)))
+        room = max(count, BATCH_CHUNKS)
+        scratch = _scratch("encode", int(lib.znl_encode_scratch_nbytes(room)))
         made = lib.znl_encode_chunks(native.kernels(), chunks, count, tables, scratch, len(scratch))
         if made < 0:
             raise ZnlError(f"the encoder broke its own contract: {native.error_text(made)}")
         run.table_count = int(made)
-    if not dtype.modelled or dtype.mixed:
-        offset = 0
-        for chunk, plan in zip(chunks, batch.chunks, strict=True):
-            part = source[offset : offset + plan.nbytes]
-            offset += plan.nbytes
-            packed = _encode_bytes(chunk, part, dtype, level)
-            if packed is not None:
-                run.keep.append(packed)
+    tried = _are_tried(run, batch, source, level)
+    if any(tried):
+        _try_bytes(run, tried, source, dtype, level)
     return run
 
 
@@ -112,6 +122,17 @@ def stored_nbytes(chunk: Any) -> int:
     return body_nbytes(chunk) + 8 * int(chunk.table_count)
 
 
+def _try_bytes(
+    run: Run, tried: Sequence[bool], source: memoryview, dtype: DType, level: Level
+) -> None:
+    offset = 0
+    for chunk, is_tried in zip(run.chunks[0 : run.count], tried, strict=True):
+        start, offset = offset, offset + chunk.source_nbytes
+        packed = _encode_bytes(chunk, source[start:offset], dtype, level) if is_tried else None
+        if packed is not None:
+            run.keep.append(packed)
+
+
 def _encode_bytes(chunk: Any, source: memoryview, dtype: DType, level: Level) -> bytes | None:
     """Store the chunk as plain bytes if that is smaller; returns what its body points to."""
     if not dtype.modelled:
@@ -122,16 +143,54 @@ def _encode_bytes(chunk: Any, source: memoryview, dtype: DType, level: Level) ->
             return None
     if chunk.method == CONSTANT or len(source) > format.MAX_ZSTD_NBYTES:
         return None
+    packed = pack_bytes(source, level)
+    if _is_tried_at_fast(source, dtype):
+        packed = min(packed, pack_bytes(source, LEVELS["fast"]), key=len)
+    if len(packed) >= stored_nbytes(chunk):
+        return None
+    set_packed(chunk, packed)
+    return packed
+
+
+def _are_tried(run: Run, batch: Batch, source: memoryview, level: Level) -> list[bool]:
+    """Which chunks of a batch may be smaller as plain bytes."""
+    dtype, chunks = batch.dtype, batch.chunks
+    if dtype.mixed or not dtype.modelled or not level.by_rows:
+        return [dtype.mixed or not dtype.modelled] * len(chunks)
+    sampler: Sampler | None = getattr(_thread, "sampler", None)
+    if sampler is None:
+        sampler = _thread.sampler = Sampler()
+    has_rows = rows_repeat(source, chunks)
+    tried = [True] * len(chunks) if has_rows else sampler.find_matches(source, chunks)
+    offset = 0
+    for i, plan in enumerate(chunks if any(tried) else ()):
+        if tried[i]:
+            packed = sampler.share_packed(source[offset : offset + plan.nbytes], has_rows)
+            tried[i] = PACKED_GAINS * packed * plan.nbytes < stored_nbytes(run.chunks[i])
+        offset += plan.nbytes
+    return tried
+
+
+def _is_tried_at_fast(source: memoryview, dtype: DType) -> bool:
+    """Whether `fast` would use zstd, too: a higher level does not always find more."""
+    is_short = dtype is not BYTES or len(source) <= SHORT_NBYTES
+    return is_short and (dtype.mixed or not dtype.modelled)
+
+
+def pack_bytes(source: memoryview, level: Level) -> bytes:
+    """The bytes as a zstd frame."""
     try:
         packed: bytes = _zstd_compressor(level).compress(source)
     except zstandard.ZstdError as error:  # nothing else can fail: any bytes can be compressed
         raise MemoryError(str(error)) from error
-    if len(packed) >= stored_nbytes(chunk):
-        return None
+    return packed
+
+
+def set_packed(chunk: Any, packed: bytes) -> None:
+    """Let a zstd frame, which the caller keeps, store a chunk."""
     chunk.method, chunk.table_count, chunk.unit_shift = ZSTD, 0, 0
     chunk.body, chunk.body_offset = native.address(packed), 0
     chunk.body_nbytes = len(packed)
-    return packed
 
 
 def _zstd_compressor(level: Level) -> zstandard.ZstdCompressor:
@@ -191,7 +250,8 @@ def run_of_one(
 def decode_run(run: Run, target: memoryview, *, has_left: bool = True) -> None:
     """Decode all chunks of a run but the repeats into a view of its source_nbytes; check checksums.
 
-    has_left  some chunks may be zstd frames or repeats
+    has_left  some chunks may be zstd frames, composed or repeats
+    Composed chunks are left to the caller.
     Raises CorruptStreamError, ChecksumError.
     """
     scratch = _scratch("decode", int(lib.znl_decode_scratch_nbytes()))
@@ -218,7 +278,7 @@ def decode_run(run: Run, target: memoryview, *, has_left: bool = True) -> None:
     for i in range(run.count):
         chunk, start = run.chunks[i], offset
         offset += chunk.source_nbytes
-        if chunk.status == _LEFT and chunk.distance == 0:
+        if chunk.status == _LEFT and chunk.distance == 0 and chunk.method != COMPOSED:
             _decode_zstd(run, chunk, target[start:offset])
 
 
@@ -257,5 +317,5 @@ def _decode_zstd(run: Run, chunk: Any, target: memoryview) -> None:
     if len(data) != expected:
         raise CorruptStreamError(where.at(at, f"{expected} decoded bytes", len(data)))
     target[:] = data
-    if native.xxh3_64(target) != chunk.checksum:
+    if not chunk.is_part and native.xxh3_64(target) != chunk.checksum:
         raise ChecksumError(where.at(at, "decoded bytes with the stated checksum", "others"))

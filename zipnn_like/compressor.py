@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import zstandard
 
 from . import format, rows, segments
+from .batch_codec import encode_smallest
 from .buffers import BufferPool, Window
-from .chunk_codec import BODY_SLACK_NBYTES, Run, bodies_nbytes, encode_batch
+from .chunk_codec import BODY_SLACK_NBYTES, Run, bodies_nbytes
+from .contents import Cutter, LoadedBatch
 from .dtypes import BYTES
 from .format import Header
 from .inputs import Input
@@ -29,7 +31,7 @@ from .segments import (
     cut_short,
     endless_bytes,
     plan_batches,
-    row_values,
+    segment_of,
 )
 from .sources import read_layout
 from .sources.layout import Layout
@@ -51,15 +53,6 @@ def stream_header(source_kind: int, has_sha256: bool = False) -> Header:
 
 
 @dataclass(frozen=True)
-class LoadedBatch:
-    """A batch with its source bytes; the buffer of the source pool they lie in, None when lent."""
-
-    batch: Batch
-    source: memoryview
-    buffer: bytearray | None
-
-
-@dataclass(frozen=True)
 class EncodedBatch:
     """A batch ready to be written; its bodies lie in a buffer of the body pool."""
 
@@ -73,15 +66,20 @@ class BatchEncoder:
 
     def __init__(self, level: Level) -> None:
         self._level = level
+        self._cutter = Cutter()
         self.sources = BufferPool(BATCH_NBYTES)
         # Views of these bytes stay in use for the comparison of repeats.
         self._window = Window(format.MAX_DISTANCE, self.sources)
         self._done_nbytes = 0
 
+    def cut(self, loaded: Iterable[LoadedBatch]) -> Iterator[LoadedBatch]:
+        """Cut batches further where their contents ask for it; parts of one share its buffer."""
+        return self._cutter.cut(loaded) if self._level.by_rows else iter(loaded)
+
     def encode(self, loaded: LoadedBatch) -> EncodedBatch:
         """Encode one batch; called on any thread."""
         bodies = _bodies.take(bodies_nbytes(loaded.batch))
-        run = encode_batch(loaded.batch, loaded.source, self._level, memoryview(bodies))
+        run = encode_smallest(loaded.batch, loaded.source, self._level, memoryview(bodies))
         return EncodedBatch(loaded, run, bodies)
 
     def release(self, encoded: EncodedBatch) -> None:
@@ -102,7 +100,7 @@ def segments_of(layout: Layout) -> Iterator[Segment]:
     """The parts of a source with this layout: the source itself decides where it ends."""
     yield Segment(BYTES, layout.header_nbytes)
     for tensor in layout.tensors:
-        yield Segment(tensor.dtype, tensor.nbytes, row_values(tensor.shape, tensor.dtype))
+        yield segment_of(tensor.dtype, tensor.nbytes, tensor.shape)
 
 
 def _load(
@@ -173,7 +171,7 @@ def compress_stream(
     done_nbytes = 0
     batches = itertools.chain(plan(planned, level), endless_bytes())
     loaded = _load(source, start, batches, encoder.sources, digest)
-    for encoded in map_in_order(encoder.encode, loaded, threads):
+    for encoded in map_in_order(encoder.encode, encoder.cut(loaded), threads):
         recent.match(encoded.run, encoded.loaded.source)
         writer.append(encoded.run)
         done_nbytes += encoded.run.source_nbytes

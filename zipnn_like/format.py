@@ -30,22 +30,24 @@ CHUNK, TABLE, SAME_AS, PAGE, ROOT = 0x01, 0x02, 0x03, 0x04, 0x05
 RECORD_NAMES = {CHUNK: "CHUNK", TABLE: "TABLE", SAME_AS: "SAME_AS", PAGE: "PAGE", ROOT: "ROOT"}
 MUST_UNDERSTAND = 0x01
 
-RAW, CONSTANT, ZSTD, STATIC, ARRANGED = 0, 1, 2, 3, 4
+RAW, CONSTANT, ZSTD, STATIC, ARRANGED, COMPOSED = 0, 1, 2, 3, 4, 5
 METHOD_NAMES = {
     RAW: "raw",
     CONSTANT: "constant",
     ZSTD: "zstd",
     STATIC: "static",
     ARRANGED: "arranged",
+    COMPOSED: "composed",
 }
 REPEAT_NAME = "repeat"  # of SAME_AS records, where they are told beside methods
 
 MAX_CHUNK_NBYTES = 16 << 20
 MAX_ZSTD_NBYTES = 8 << 20
+MAX_COMPOSED_NBYTES = 8 << 20
 MAX_HEAD_NBYTES = 4096
 MAX_BODY_NBYTES = (16 << 20) + (64 << 10)
-MAX_TABLES = {STATIC: 8, ARRANGED: 32}  # of a chunk; other methods take none
-MAX_TABLES_OF_CHUNK = max(MAX_TABLES.values())
+TABLES = {STATIC: (1, 8), ARRANGED: (1, 32), COMPOSED: (0, 32)}  # of a chunk; others take none
+MAX_TABLES_OF_CHUNK = max(most for _, most in TABLES.values())
 MAX_DISTANCE = 16 << 20
 MIN_REPEAT_NBYTES = 256
 BODY_CHECK_OFFSET = 24  # in the head of every record with a body, CHUNK excepted
@@ -221,6 +223,26 @@ def check_method(method: int, where: Where, offset: int) -> None:
         raise UnsupportedFormatError(where.at(offset, "a known method", method, "update"))
 
 
+def check_tables(method: int, count: int, unit_shift: int, where: Where, offset: int) -> None:
+    """Check the number of tables and the unit shift behind it, for a known method.
+
+    offset  of the number; the unit shift is the next byte
+    Raises CorruptStreamError.
+    """
+    least, most = TABLES.get(method, (0, 0))
+    if not least <= count <= most:
+        limit = f"{least} to {most} tables" if most else "no tables"
+        raise CorruptStreamError(
+            where.at(offset, f"{limit} for the {METHOD_NAMES[method]} method", count)
+        )
+    if unit_shift not in ((6, 9) if method == STATIC and count > 1 else (0,)):
+        raise CorruptStreamError(
+            where.at(
+                offset + 1, "a unit shift of 6 or 9, or 0 where there are no units", unit_shift
+            )
+        )
+
+
 def parse_chunk_head(record: Record, where: Where) -> ChunkHead:
     """Raises CorruptStreamError, UnsupportedFormatError."""
     head, at = record.head, record.offset + PREFIX_NBYTES
@@ -232,16 +254,7 @@ def parse_chunk_head(record: Record, where: Where) -> ChunkHead:
     check_method(method, where, at + 1)
     if len(head) != _CHUNK_HEAD.size + 8 * count:
         raise CorruptStreamError(where.at(at + 2, "tables that fill the head", count))
-    most = MAX_TABLES.get(method, 0)
-    if not min(most, 1) <= count <= most:
-        limit = f"1 to {most} tables" if most else "no tables"
-        raise CorruptStreamError(
-            where.at(at + 2, f"{limit} for the {METHOD_NAMES[method]} method", count)
-        )
-    if shift not in ((6, 9) if method == STATIC and count > 1 else (0,)):
-        raise CorruptStreamError(
-            where.at(at + 3, "a unit shift of 6 or 9, or 0 where there are no units", shift)
-        )
+    check_tables(method, count, shift, where, at + 2)
     if not 0 < source_nbytes <= MAX_CHUNK_NBYTES:
         raise CorruptStreamError(where.at(at + 4, f"1 to {MAX_CHUNK_NBYTES} bytes", source_nbytes))
     tables = struct.unpack_from(f"<{count}Q", head, 16)

@@ -14,18 +14,20 @@ class Level:
 
     zstd_level  for bytes without a model
     by_rows     look for the scales of rows and columns
+    composes    take chunks apart where that pays: integers, packed or few values, pruned tensors
     `max` has no coder of its own yet and codes values as `default` does.
     """
 
     name: str
     zstd_level: int
     by_rows: bool
+    composes: bool
 
 
 LEVELS = {
-    "fast": Level("fast", 3, False),
-    "default": Level("default", 6, True),
-    "max": Level("max", 19, True),
+    "fast": Level("fast", 3, False, False),
+    "default": Level("default", 6, True, True),
+    "max": Level("max", 19, True, True),
 }
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import IO
 
 from . import directory, format
-from .chunk_codec import decode_run, run_of_one
+from .chunk_codec import run_of_one
+from .composed import decode_run
 from .directory import Entry, Page, Root
 from .errors import (
     ChecksumError,

@@ -40,8 +40,8 @@ class Report:
     source_bytes, stored_bytes  sizes of the source and of the whole stream
     seconds                     wall-clock time
     by_method                   totals by safetensors dtype name, BYTES for all that has no dtype,
-                                then by what stores them: raw, constant, zstd, static, arranged
-                                (docs/format.md, section 4), or repeat
+                                then by what stores them: raw, constant, zstd, static, arranged,
+                                composed (docs/format.md, section 4), or repeat
     path                        the file that was written, None for file objects and verify
     sha256                      SHA-256 of the source in hex, where the stream records it
     """

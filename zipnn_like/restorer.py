@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from . import format
 from .buffers import BufferPool, Window
-from .chunk_codec import Run, decode_run
+from .chunk_codec import Run
+from .composed import decode_run
 from .errors import ChecksumError, CorruptStreamError, LimitExceededError, UsageError, Where
 from .inputs import Input
 from .native import ffi, lib

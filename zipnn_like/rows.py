@@ -8,14 +8,14 @@ ends with a row lets both be told apart. Tensors that are too small to pay for t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from . import segments
 from .dtypes import DType
-from .segments import Chunk, Part, Segment
+from .segments import SMALL_VALUES, Chunk, Part, Segment
 
 MOST_VALUES = 1 << 18  # of a chunk
-JOINED_BELOW = 1 << 16  # smaller tensors share a chunk, and are not seen to be equal or constant
+JOINED_BELOW = 1 << 16  # smaller tensors share a chunk, unless their contents part them
 AIM_VALUES = 3 << 16  # a large tensor is cut into chunks of about this size
 FLAT_ROW = 64  # values of a row where there are none: the coder changes tables only so often
 ROW_MIN, ROW_MAX = 32, 1 << 15  # values; the classes of shorter rows cost more than they save
@@ -41,13 +41,14 @@ def _plan_by_rows(planned: Iterable[Segment]) -> Iterator[Chunk]:
         if segment.nbytes == 0:
             continue
         count = segment.nbytes // segment.dtype.width
-        if joined and not joined.fits(segment.dtype, count):
+        is_stack = _is_stack(segment)
+        is_alone = is_stack or count >= JOINED_BELOW
+        if joined and (is_alone or not joined.fits(segment.dtype, count)):
             yield joined.chunk()
             joined = None
-        if count >= JOINED_BELOW:
-            if joined:
-                yield joined.chunk()
-                joined = None
+        if is_stack:
+            yield from _plan_by_rows(_matrices(segment))
+        elif is_alone:
             yield from _cut(segment, count)
         else:
             joined = joined or _Joined(segment.dtype)
@@ -56,9 +57,53 @@ def _plan_by_rows(planned: Iterable[Segment]) -> Iterator[Chunk]:
         yield joined.chunk()
 
 
+def join(members: Sequence[Segment]) -> Chunk:
+    """One chunk of neighbouring small tensors of one dtype."""
+    joined = _Joined(members[0].dtype)
+    for segment in members:
+        joined.add(segment, segment.nbytes // segment.dtype.width)
+    return joined.chunk()
+
+
+def cut_rows(chunk: Chunk, first: int, last: int) -> list[Chunk]:
+    """Cut a chunk of one large tensor so that all whole rows of its values [first, last) are one.
+
+    Returns the chunk itself, alone, when there are none.
+    """
+    part = chunk.parts[0]
+    count = chunk.nbytes // chunk.dtype.width
+    begin = -(-first // part.row_values) * part.row_values
+    end = count if last == count else last // part.row_values * part.row_values
+    if begin >= end or (begin, end) == (0, count):
+        return [chunk]
+    sizes = (size for size in (begin, end - begin, count - end) if size)
+    return [_rows_of(chunk.dtype, size, part) for size in sizes]
+
+
+def _rows_of(dtype: DType, count: int, like: Part) -> Chunk:
+    rows = Part(count // like.row_values, like.row_values, True)
+    parts = (rows,) if like.is_matrix else flat_parts(count)
+    return Chunk(dtype, count * dtype.width, parts=parts)
+
+
 def _has_matrix(segment: Segment, count: int) -> bool:
     row = segment.row_values
     return ROW_MIN <= row <= ROW_MAX and count % row == 0 and count // row >= MATRIX_ROWS
+
+
+def _is_stack(segment: Segment) -> bool:
+    """Its matrices are segments of their own: experts that are copies are seen to be equal."""
+    matrix = segment.stack_values
+    is_matrix = matrix >= SMALL_VALUES and matrix > segment.row_values
+    nbytes = matrix * segment.dtype.width
+    is_many = segment.nbytes > nbytes and segment.nbytes % max(1, nbytes) == 0
+    return is_matrix and is_many and not segment.dtype.mixed
+
+
+def _matrices(stack: Segment) -> Iterator[Segment]:
+    nbytes = stack.stack_values * stack.dtype.width
+    matrix = Segment(stack.dtype, nbytes, stack.row_values)
+    return itertools.repeat(matrix, stack.nbytes // nbytes)
 
 
 def _cut(segment: Segment, count: int) -> Iterator[Chunk]:
@@ -70,12 +115,15 @@ def _cut(segment: Segment, count: int) -> Iterator[Chunk]:
     rows = -(-(count // row) // pieces)
     rows = max(1, min(rows, MOST_VALUES // row - (not is_matrix)))
     width = segment.dtype.width
+    chunk: Chunk | None = None
     while count:
         values = min(rows * row, count)
         if count - values < row:  # no whole row is left
             values = count
-        parts = (Part(values // row, row, True),) if is_matrix else flat_parts(values)
-        yield Chunk(segment.dtype, values * width, parts=parts)
+        if chunk is None or chunk.nbytes != values * width:
+            parts = (Part(values // row, row, True),) if is_matrix else flat_parts(values)
+            chunk = Chunk(segment.dtype, values * width, parts=parts)
+        yield chunk
         count -= values
 
 
@@ -95,7 +143,7 @@ class _Joined:
         self._parts: list[Part] = []
         self._values = 0
         self._flat = 0  # values since the last matrix
-        self._tensors = 0
+        self._members: list[Segment] = []
 
     def fits(self, dtype: DType, count: int) -> bool:
         """Another tensor of `count` values may join."""
@@ -103,7 +151,7 @@ class _Joined:
         return dtype is self._dtype and has_room
 
     def add(self, segment: Segment, count: int) -> None:
-        self._tensors += 1
+        self._members.append(segment)
         self._values += count
         if not _has_matrix(segment, count):
             self._flat += count
@@ -119,4 +167,5 @@ class _Joined:
     def chunk(self) -> Chunk:
         self._end_flat()
         nbytes = self._values * self._dtype.width
-        return Chunk(self._dtype, nbytes, self._tensors > 1, tuple(self._parts))
+        is_joined = len(self._members) > 1
+        return Chunk(self._dtype, nbytes, is_joined, tuple(self._parts), tuple(self._members))

@@ -30,12 +30,14 @@ LONG_KERNEL = 64  # values
 class Segment:
     """A run of source bytes of one dtype: a tensor, or bytes between tensors.
 
-    row_values  values of a row, 0 when it has no rows
+    row_values    values of a row, 0 when it has no rows
+    stack_values  values of a matrix of a stack of them, 0 when it is not a stack
     """
 
     dtype: DType
     nbytes: int
     row_values: int = 0
+    stack_values: int = 0
 
 
 class Part(NamedTuple):
@@ -51,12 +53,16 @@ class Chunk(NamedTuple):
 
     is_joined  it holds several small segments
     parts      all its values, when the encoder is to look for scales of rows and columns
+    members    the small segments in it, where its contents may part them again (contents.py)
+    recurs     it is equal to another chunk, and stays as it is to be found
     """
 
     dtype: DType
     nbytes: int
     is_joined: bool = False
     parts: tuple[Part, ...] = ()
+    members: tuple[Segment, ...] = ()
+    recurs: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,12 @@ def row_values(shape: Sequence[int], dtype: DType) -> int:
     kernel = math.prod(shape[2:]) if len(shape) > 2 else 0
     row = kernel if kernel >= LONG_KERNEL else math.prod(shape[1:])
     return row * dtype.bits // (8 * dtype.width)  # C64: two values an element
+
+
+def segment_of(dtype: DType, nbytes: int, shape: Sequence[int]) -> Segment:
+    """The segment of a tensor."""
+    stack = nbytes // dtype.width // shape[0] if len(shape) == 3 and shape[0] else 0
+    return Segment(dtype, nbytes, row_values(shape, dtype), stack)
 
 
 def plan_chunks(segments: Iterable[Segment]) -> Iterator[Chunk]:

@@ -9,6 +9,7 @@ from . import native
 from .dtypes import DTYPES, DType
 from .memory import compress, decompress
 
+LEVELS = ("fast", "default")  # between them they use every method
 VALUES = 2048 + 512 + 64 + 7  # wide lanes, a short superblock, a tail
 
 
@@ -22,18 +23,19 @@ def run() -> list[str]:
     try:
         for dtype in DTYPES:
             for kind, source in _samples(dtype).items():
-                wrong += _try_everywhere(dtype, kind, source)
+                for level in LEVELS:
+                    wrong += _try_everywhere(dtype, kind, source, level)
     finally:
         native.use(in_use)
     return wrong
 
 
-def _try_everywhere(dtype: DType, kind: str, source: bytes) -> list[str]:
+def _try_everywhere(dtype: DType, kind: str, source: bytes, level: str) -> list[str]:
     wrong: list[str] = []
     streams: dict[str, bytes] = {}
     for isa in native.isas():
         native.use(isa)
-        streams[isa] = compress(source, dtype=dtype, level="fast", threads=1)
+        streams[isa] = compress(source, dtype=dtype, level=level, threads=1)
     expected = streams["scalar"]
     for isa, stream in streams.items():
         native.use(isa)

@@ -29,7 +29,7 @@ class RecentChunks:
         self._seen: dict[tuple[int, int], tuple[int, memoryview, int]] = {}
         self._order: deque[tuple[int, tuple[int, int]]] = deque()
         self._start = 0
-        self._originals = ffi.new("znl_original[]", BATCH_CHUNKS)
+        self._originals = ffi.new("znl_original[]", BATCH_CHUNKS)  # grows for longer runs
 
     def match(self, run: Run, source: memoryview) -> None:
         """Take the next run of the source: set the distance of each chunk that repeats another.
@@ -37,6 +37,8 @@ class RecentChunks:
         Equal means compared byte by byte. A chunk without a match is remembered, with its part of
         `source`.
         """
+        if run.count > len(self._originals):
+            self._originals = ffi.new("znl_original[]", run.count)
         count = lib.znl_list_originals(run.chunks, run.count, self._originals)
         listed = ffi.buffer(self._originals, count * _ORIGINAL.size)
         for checksum, offset, nbytes in _ORIGINAL.iter_unpack(listed):

@@ -20,7 +20,8 @@ from typing import IO, Any
 
 from . import dtypes, levels, native
 from .chunk_codec import Run, body_nbytes
-from .compressor import BatchEncoder, LoadedBatch, plan, stream_header
+from .compressor import BatchEncoder, plan, stream_header
+from .contents import LoadedBatch
 from .dtypes import BYTES
 from .errors import UsageError, ZnlError
 from .format import RAW
@@ -30,7 +31,7 @@ from .native import ffi
 from .outputs import FileOutput
 from .parallel import map_in_order, thread_count
 from .report import ByMethod, Report, sum_methods
-from .segments import BATCH_NBYTES, Batch, Segment, row_values
+from .segments import BATCH_NBYTES, Batch, Segment, segment_of
 from .sources.layout import KIND_SAFETENSORS
 from .sources.safetensors import HeaderBuilder
 from .stream_writer import RecentChunks, StreamWriter
@@ -99,7 +100,7 @@ class Writer:
         # All that could make the header invalid is refused here: close() has no tensor to blame.
         self._header.add(name, chosen, shape, nbytes=len(view))
         try:
-            self._encode(Segment(chosen, len(view), row_values(shape, chosen)), view)
+            self._encode(segment_of(chosen, len(view), shape), view)
         except BaseException as error:
             del view
             self._fail(error)
@@ -186,7 +187,7 @@ class Writer:
     def _encode(self, segment: Segment, view: memoryview) -> None:
         """Encode a tensor. Small ones are not joined: each add() is complete when it returns."""
         batches = plan([segment], self._level)
-        loaded = _slices(batches, view, self._encoder)
+        loaded = self._encoder.cut(_slices(batches, view, self._encoder))
         threads = self._threads if segment.nbytes > BATCH_NBYTES else 1  # one batch: no pool
         for encoded in map_in_order(self._encoder.encode, loaded, threads):
             self._recent.match(encoded.run, encoded.loaded.source)

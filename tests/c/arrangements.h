@@ -20,6 +20,7 @@ static inline size_t random_arrangement(unsigned kind, unsigned table_count, siz
     size_t total = 0, rows = 0, columns = 0;
     memset(made, 0xa5, sizeof *made);
     memset(&made->reduction, 0, sizeof made->reduction);
+    memset(&made->second, 0, sizeof made->second);
     for (made->part_count = 0; made->part_count < part_count || total < 2048;) {
         const size_t most = (value_count > total ? value_count - total : 0) /
                             (part_count > made->part_count ? part_count - made->part_count : 1);
@@ -41,6 +42,21 @@ static inline size_t random_arrangement(unsigned kind, unsigned table_count, siz
         total += (size_t)part->rows * part->row_values;
     }
     return total;
+}
+
+/* Second symbols with M contexts, whose bounds lie below `limit`: M - 1 of them or more must fit there. */
+static inline void random_second(unsigned kind, unsigned context_count, unsigned limit,
+                                 uint64_t *seed, znl_second *made)
+{
+    unsigned left = context_count - 1, count = 0;
+    memset(made, 0xa5, sizeof *made);
+    made->kind = kind;
+    made->context_count = context_count;
+    for (unsigned value = 1; left > 0; value++)
+        if (random_below(seed, limit - value) < left) {
+            made->bounds[count++] = (uint16_t)value;
+            left--;
+        }
 }
 
 /* "A value is the i-th": the number in source order of each value in arranged order, and its class. */
@@ -107,7 +123,25 @@ static inline size_t put_class(uint8_t *out, size_t bit, unsigned class, unsigne
     return bit;
 }
 
-/* The arrangement on the wire; returns its size. `out` is all zero. */
+static inline void put_front(const znl_arrangement *arrangement, uint8_t *out)
+{
+    const znl_reduction *reduction = &arrangement->reduction;
+    const znl_second *second = &arrangement->second;
+    store_u32le(
+        out, (uint32_t)arrangement->part_count + (reduction->one_sign ? 1u << 16 : 0) +
+                 (reduction->sign << 17) + (reduction->shift << 18) +
+                 (second->kind ? (second->kind << 24) + ((second->context_count - 1) << 26) : 0));
+}
+
+/* The bounds of contexts; returns their size. */
+static inline size_t put_bounds(const znl_second *second, uint8_t *out)
+{
+    const unsigned count = second->kind ? second->context_count - 1 : 0;
+    for (unsigned i = 0; i < count; i++) store_u16le(out + 2 * i, second->bounds[i]);
+    return 4 * ((count + 1) / 2);
+}
+
+/* The arrangement on the wire, with `table_count` classes; returns its size. `out` is all zero. */
 static inline size_t wire_of_arrangement(const znl_arrangement *arrangement, unsigned table_count,
                                          uint8_t *out)
 {
@@ -116,8 +150,7 @@ static inline size_t wire_of_arrangement(const znl_arrangement *arrangement, uns
     unsigned bits = 0;
     size_t value_count = 0;
     for (unsigned highest = table_count - 1; highest; highest /= 2) bits++;
-    store_u32le(out, (uint32_t)arrangement->part_count + (reduction->one_sign ? 1u << 16 : 0) +
-                         (reduction->sign << 17) + (reduction->shift << 18));
+    put_front(arrangement, out);
     size_t bit = 8 * (4 + 8 * arrangement->part_count);
     for (size_t p = 0; p < arrangement->part_count; p++) {
         const znl_part *part = &arrangement->parts[p];
@@ -131,7 +164,8 @@ static inline size_t wire_of_arrangement(const znl_arrangement *arrangement, uns
             if (arrangement->parts[p].has_columns) bit = put_class(out, bit, *columns++, 4);
     for (size_t first = 0; first < value_count / 64 * 64 && reduction->shift; first += 512)
         bit = put_class(out, bit, reduction->marked[first / 512], 1);
-    return (bit + 31) / 32 * 4;
+    const size_t nbytes = (bit + 31) / 32 * 4;
+    return nbytes + put_bounds(&arrangement->second, out + nbytes);
 }
 
 #endif

@@ -28,6 +28,7 @@ static inline znl_chunk new_chunk(unsigned dtype, const guarded *source, const g
     chunk.body_room = (uint32_t)body->nbytes;
     chunk.dtype = (uint8_t)dtype;
     chunk.is_joined = (uint8_t)is_joined;
+    chunk.is_part = 0;
     chunk.distance = 0; /* the caller's: no repeat */
     chunk.parts = NULL;
     chunk.part_count = 0;

@@ -2,8 +2,9 @@
 /* libFuzzer target for all that reads wire: znl_table_check and znl_decode_chunks.
  *
  * The first byte picks how a body is made: of the input's bytes as they are; of those bytes with
- * counts that add up; by the public encoder; or by an inner encoder with tables, classes and unit
- * size, or tables and arrangement, of the input's choice. Encoded bodies must come back equal, then they are damaged and read
+ * counts that add up, or behind an arrangement; by the public encoder, rarely for a chunk that is large enough to be
+ * arranged; or by an inner encoder with tables, classes and unit size, or tables, arrangement and second
+ * symbols, of the input's choice. Encoded bodies must come back equal, then they are damaged and read
  * again. Nothing may crash, touch memory outside the buffers, or return an undocumented code.
  *
  * The first byte also picks the instruction set: what it encodes must be what the portable code
@@ -46,14 +47,14 @@ static uint8_t pick_dtype(tape *from)
 }
 
 /* A valid table fitted to counts of the input's choice, any table bytes, or a universal one. */
-static void pick_table(tape *from, const znl_layout *layout, fuzz_case *made, unsigned t)
+static void pick_table(tape *from, unsigned symbol_bits, fuzz_case *made, unsigned t)
 {
     static uint32_t counts[ZNL_MAX_SYMBOL_VALUES];
     const uint8_t kind = next_u8(from);
     znl_table *wire = &made->tables[t];
     memset(wire, 0, sizeof *wire);
     if (kind < 96) {
-        const uint32_t reference = next_u32(from) & (0xf000u | ((1u << layout->symbol_bits) - 1));
+        const uint32_t reference = next_u32(from) & (0xf000u | ((1u << symbol_bits) - 1));
         made->chunk.tables[t] = reference;
         znl_table_universal(reference >> 12, reference & 0xfff, &made->frequencies[t]);
         return;
@@ -61,10 +62,10 @@ static void pick_table(tape *from, const znl_layout *layout, fuzz_case *made, un
     memset(counts, 0, sizeof counts);
     const uint32_t first = next_u32(from), step = 1 + kind % 3;
     for (uint32_t i = 0; i < 32; i++)
-        counts[(first + i * step) & ((1u << layout->symbol_bits) - 1)] += (uint32_t)next_u8(from)
-                                                                          << kind % 16;
+        counts[(first + i * step) & ((1u << symbol_bits) - 1)] += (uint32_t)next_u8(from)
+                                                                  << kind % 16;
     if (kind & 4) counts[0] += next_u32(from);
-    znl_table_fit(counts, layout->symbol_bits, &made->frequencies[t]);
+    znl_table_fit(counts, symbol_bits, &made->frequencies[t]);
     wire->nbytes = (uint32_t)znl_table_write(&made->frequencies[t], wire->bytes);
     REQUIRE(wire->nbytes <= sizeof wire->bytes);
     int64_t status = znl_table_check(wire->bytes, wire->nbytes, &wire->name);
@@ -78,9 +79,9 @@ static void damage_fields(tape *from, fuzz_case *made)
     znl_table *table = &made->tables[next_u8(from) % ZNL_MAX_TABLES];
     switch (next_u8(from) % 10) {
     case 0: made->chunk.dtype = next_u8(from); break;
-    case 1: /* zstd is the caller's: fuzz_scan.c */
-        made->chunk.method = next_u8(from) % 6;
-        if (made->chunk.method == ZNL_METHOD_ZSTD) made->chunk.method = ZNL_METHOD_STATIC;
+    case 1: /* zstd and composed are the caller's: fuzz_scan.c */
+        made->chunk.method = next_u8(from) % 7;
+        if (znl_is_left(&made->chunk)) made->chunk.method = ZNL_METHOD_STATIC;
         break;
     case 2: made->chunk.table_count = next_u8(from) % 34; break;
     case 3: made->chunk.unit_shift = next_u8(from) % 16; break;
@@ -103,6 +104,11 @@ static uint8_t *filled_scratch(uint8_t fill)
         (znl_static_decode_scratch *)(((uintptr_t)bytes + 63) & ~(uintptr_t)63);
     memset(scratch->chunks, fill, sizeof scratch->chunks);
     memset(&scratch->cache, fill, sizeof scratch->cache / 16);
+    memset(scratch->second.symbols, fill, 2 * MAX_VALUES);
+    memset(scratch->second.sorted, fill, 2 * MAX_VALUES);
+    memset(scratch->second.second, fill, MAX_VALUES);
+    memset(&scratch->second.contexts, fill, sizeof scratch->second.contexts);
+    memset(scratch->second.blocks, fill, MAX_VALUES / ZNL_BLOCK_VALUES);
     for (int i = 0; i < 2; i++) {
         znl_arranged_decode_scratch *arranged = &scratch->arranged[i];
         memset(arranged->arrangement.parts, fill, 1024);
@@ -272,7 +278,8 @@ static const znl_layout *begin_static(tape *from, fuzz_case *made)
     chunk->table_count = (uint8_t)(tables & 1 ? 1 : 1 + (tables >> 1) % ZNL_MAX_STATIC_TABLES);
     if (chunk->table_count > 1)
         chunk->unit_shift = tables & 128 ? ZNL_UNIT_SHIFT_LARGE : ZNL_UNIT_SHIFT_SMALL;
-    for (unsigned t = 0; t < chunk->table_count; t++) pick_table(from, layout, made, t);
+    for (unsigned t = 0; t < chunk->table_count; t++)
+        pick_table(from, layout->symbol_bits, made, t);
     return layout;
 }
 
@@ -333,9 +340,17 @@ static void require_same(const znl_chunk *a, const znl_chunk *b)
     REQUIRE(memcmp(a->body + a->body_offset, b->body + b->body_offset, a->body_nbytes) == 0);
 }
 
-static void round_trip_public(tape *from, fuzz_case *made)
+/* Scratch of the public encoder for one chunk; kept, as a call may find anything in it. */
+static uint8_t *scratch_for_encoding(void)
 {
     static uint8_t *scratch;
+    if (!scratch) scratch = exactly(znl_encode_scratch_nbytes(1));
+    return scratch;
+}
+
+static void round_trip_public(tape *from, fuzz_case *made)
+{
+    uint8_t *scratch = scratch_for_encoding();
     znl_chunk *chunk = &made->chunk;
     znl_table wire;
     chunk->dtype = pick_dtype(from);
@@ -349,7 +364,6 @@ static void round_trip_public(tape *from, fuzz_case *made)
     fill_values(from, source, chunk->source_nbytes, width);
     chunk->source = source;
     chunk->body = room;
-    if (!scratch) scratch = exactly(znl_encode_scratch_nbytes(1));
     znl_chunk expected = *chunk;
     znl_table expected_wire;
     expected.body = exactly(chunk->body_room);
@@ -417,7 +431,24 @@ static void round_trip_inner(tape *from, fuzz_case *made)
     free(source);
 }
 
-/* A chunk of some values, tables, and the rows and columns of some parts. */
+/* Second symbols for a chunk with so many tables, or none. */
+static void pick_second(tape *from, const znl_layout *layout, unsigned table_count,
+                        znl_second *second)
+{
+    const uint8_t how = next_u8(from);
+    const unsigned most = table_count - 1 < ZNL_MAX_CONTEXTS ? table_count - 1 : ZNL_MAX_CONTEXTS;
+    unsigned bound = 0;
+    memset(second, 0, sizeof *second);
+    if (how < 64 || most == 0 || znl_second_kind(layout) == ZNL_NO_SECOND) return;
+    second->kind = znl_second_kind(layout);
+    for (second->context_count = 1; second->context_count < 1 + how % most;) {
+        bound += 1u + next_u8(from) % (layout->symbol_bits > 6 ? 64 : 4);
+        if (bound >> layout->symbol_bits) break;
+        second->bounds[second->context_count++ - 1] = (uint16_t)bound;
+    }
+}
+
+/* A chunk of some values, tables, the rows and columns of some parts, and maybe second symbols. */
 static const znl_layout *begin_arranged(tape *from, fuzz_case *made, znl_arrangement *arrangement)
 {
     znl_chunk *chunk = &made->chunk;
@@ -426,7 +457,11 @@ static const znl_layout *begin_arranged(tape *from, fuzz_case *made, znl_arrange
     chunk->dtype = pick_dtype(from);
     const znl_layout *layout = znl_layout_of(chunk->dtype);
     chunk->table_count = (uint8_t)(1 + next_u8(from) % ZNL_MAX_TABLES);
-    for (unsigned t = 0; t < chunk->table_count; t++) pick_table(from, layout, made, t);
+    memset(&arrangement->reduction, 0, sizeof arrangement->reduction);
+    pick_second(from, layout, chunk->table_count, &arrangement->second);
+    const unsigned class_count = znl_class_count(arrangement, chunk->table_count);
+    for (unsigned t = 0; t < chunk->table_count; t++)
+        pick_table(from, t < class_count ? layout->symbol_bits : ZNL_SECOND_BITS, made, t);
     const size_t wanted = ZNL_WIDE_LANES_MIN_VALUES + next_u8(from) * (size_t)(next_u8(from) % 8);
     for (arrangement->part_count = 0; count < wanted;) {
         znl_part *part = &arrangement->parts[arrangement->part_count++];
@@ -437,7 +472,7 @@ static const znl_layout *begin_arranged(tape *from, fuzz_case *made, znl_arrange
         part->rows =
             1 + (shape & 8 ? next_u8(from) % 8 : (uint32_t)(wanted - count) / part->row_values);
         for (uint32_t i = 0; i < part->rows; i++)
-            arrangement->row_classes[rows++] = next_u8(from) % chunk->table_count;
+            arrangement->row_classes[rows++] = (uint8_t)(next_u8(from) % class_count);
         for (uint32_t i = 0; i < part->row_values && part->has_columns; i++)
             arrangement->column_classes[columns++] = next_u8(from) % 9;
         count += (size_t)part->rows * part->row_values;
@@ -446,19 +481,68 @@ static const znl_layout *begin_arranged(tape *from, fuzz_case *made, znl_arrange
     return layout;
 }
 
-/* Fit some of a chunk's tables to its values: few others make its body smaller than they are. */
-static void fit_tables(tape *from, const znl_layout *layout, fuzz_case *made)
+/* The input's bytes are the body, but for an arrangement and for counts that fit the size. */
+static void decode_arranged_input(tape *from, fuzz_case *made)
 {
-    static uint32_t counts[ZNL_MAX_SYMBOL_VALUES];
+    static znl_arrangement arrangement;
+    const znl_layout *layout = begin_arranged(from, made, &arrangement);
+    znl_chunk *chunk = &made->chunk;
+    if (chunk->source_nbytes > 8 * MAX_VALUES) return;
+    const unsigned class_count = znl_class_count(&arrangement, chunk->table_count);
+    znl_static_shape shape =
+        znl_static_shape_of(layout, chunk->source_nbytes / layout->width, 1, 0);
+    if (arrangement.second.kind != ZNL_NO_SECOND)
+        znl_static_shape_with_second(layout, &arrangement.second, &shape);
+    shape.map_nbytes = znl_arrangement_nbytes(&arrangement, class_count);
+    const uint32_t patch_count = next_u8(from) & 1 ? 0 : next_u8(from) % 16;
+    const uint32_t word_count = next_u32(from) % (uint32_t)(shape.most_words + 1);
+    const uint32_t fields_nbytes = shape.has_fields ? next_u32(from) % 4096 * 8 : 0;
+    const size_t patches = shape.counts_nbytes + shape.map_nbytes + 4 * shape.lane_count;
+    const size_t raw = patches + 4 * patch_count + word_count % 2 * 2 + 2 * word_count;
+    const size_t body_nbytes =
+        raw + fields_nbytes + shape.raw_nbytes - shape.state_nbytes + shape.tail_nbytes;
+    uint8_t *body = exactly(body_nbytes);
+    for (size_t i = 0; i < body_nbytes; i++) body[i] = next_u8(from);
+    store_u32le(body, word_count);
+    store_u32le(body + 4, patch_count);
+    znl_arrangement_write(&arrangement, class_count, body + shape.counts_nbytes);
+    if (word_count % 2) store_u16le(body + patches + 4 * patch_count, 0);
+    decode(made, body, body_nbytes, NULL);
+    free(body);
+}
+
+/* Fit some of a chunk's tables to its values: few others make its body smaller than they are. */
+static void fit_tables(tape *from, const znl_layout *layout, unsigned class_count, fuzz_case *made)
+{
+    static uint32_t counts[ZNL_MAX_SYMBOL_VALUES], second_counts[ZNL_SYMBOL_COUNT];
+    static uint8_t second[8 * MAX_VALUES];
     const znl_chunk *chunk = &made->chunk;
-    portable.histogram(layout, chunk->source, chunk->source_nbytes / layout->width, 1, counts);
+    const size_t value_count = chunk->source_nbytes / layout->width;
+    portable.histogram(layout, chunk->source, value_count, 1, counts);
+    memset(second_counts, 0, sizeof second_counts);
+    if (class_count < chunk->table_count) {
+        znl_find_second(layout, chunk->source, value_count, second);
+        for (size_t i = 0; i < value_count; i++) second_counts[second[i]]++;
+    }
     for (unsigned t = 0; t < chunk->table_count; t++) {
         znl_table *wire = &made->tables[t];
         if (next_u8(from) < 16) continue;
-        znl_table_fit(counts, layout->symbol_bits, &made->frequencies[t]);
-        wire->nbytes = (uint32_t)znl_table_write(&made->frequencies[t], wire->bytes);
-        REQUIRE(znl_table_check(wire->bytes, wire->nbytes, &wire->name) == ZNL_OK);
+        if (t < class_count)
+            znl_table_fit(counts, layout->symbol_bits, &made->frequencies[t]);
+        else
+            znl_table_fit(second_counts, ZNL_SECOND_BITS, &made->frequencies[t]);
+        znl_table_name(&made->frequencies[t], wire);
         made->chunk.tables[t] = wire->name;
+    }
+}
+
+/* Clear low bits of values of 4 bytes, as many as their exponent and the input say. */
+static void round_values(tape *from, uint8_t *values, size_t nbytes)
+{
+    const uint32_t turn = next_u8(from);
+    for (size_t at = 0; at < nbytes; at += 4) {
+        const uint32_t value = load_u32le(values + at), zeros = (value >> 23 ^ turn) & 15;
+        store_u32le(values + at, value >> zeros << zeros);
     }
 }
 
@@ -475,8 +559,10 @@ static void round_trip_arranged(tape *from, fuzz_case *made)
     chunk->body_room = chunk->source_nbytes + ZNL_BODY_SLACK_NBYTES;
     uint8_t *source = exactly(chunk->source_nbytes), *room = exactly(chunk->body_room);
     fill_values(from, source, chunk->source_nbytes, layout->width);
+    if (layout->width == 4 && next_u8(from) & 1) round_values(from, source, chunk->source_nbytes);
     chunk->source = source;
-    if (next_u8(from) < 224) fit_tables(from, layout, made);
+    if (next_u8(from) < 224)
+        fit_tables(from, layout, znl_class_count(&arrangement, chunk->table_count), made);
     chunk->body = room;
     chunk->checksum = znl_xxh3_64(&chosen, source, chunk->source_nbytes);
     znl_chunk expected = *chunk;
@@ -500,6 +586,58 @@ static void round_trip_arranged(tape *from, fuzz_case *made)
     free(source);
 }
 
+/* Find the tables that a chunk of the public encoder names. */
+static void find_tables(const znl_table *wire, int64_t table_count, fuzz_case *made)
+{
+    for (unsigned t = 0; t < made->chunk.table_count; t++) {
+        int64_t at = 0;
+        if (!(made->chunk.tables[t] & ZNL_TABLE_NAME_BIT)) continue;
+        while (at < table_count && wire[at].name != made->chunk.tables[t]) at++;
+        REQUIRE(at < table_count);
+        made->tables[t] = wire[at];
+    }
+}
+
+/* A chunk that is large enough to be arranged, by the public encoder. Slow. */
+static void round_trip_chosen(tape *from, fuzz_case *made)
+{
+    static znl_table wire[ZNL_NEW_TABLES], expected_wire[ZNL_NEW_TABLES];
+    znl_part part = {1, 64 + next_u32(from) % 1024, 0};
+    uint8_t *scratch = scratch_for_encoding();
+    const size_t scratch_nbytes = znl_encode_scratch_nbytes(1);
+    znl_chunk *chunk = &made->chunk;
+    chunk->dtype = pick_dtype(from);
+    const size_t width = znl_layout_of(chunk->dtype)->width;
+    part.rows = 16384 / part.row_values + 1 + next_u8(from) % 2;
+    part.has_columns = next_u8(from) & 1;
+    chunk->parts = &part;
+    chunk->part_count = 1;
+    chunk->source_nbytes = (uint32_t)(part.rows * part.row_values * width);
+    chunk->body_room = chunk->source_nbytes + ZNL_BODY_SLACK_NBYTES;
+    uint8_t *source = exactly(chunk->source_nbytes), *room = exactly(chunk->body_room);
+    fill_values(from, source, chunk->source_nbytes, width);
+    if (width == 4 && next_u8(from) & 1) round_values(from, source, chunk->source_nbytes);
+    chunk->source = source;
+    chunk->body = room;
+    znl_chunk expected = *chunk;
+    expected.body = exactly(chunk->body_room);
+    const int64_t tables = znl_encode_chunks(&chosen, chunk, 1, wire, scratch, scratch_nbytes);
+    REQUIRE(tables >= 0 && tables <= ZNL_NEW_TABLES);
+    REQUIRE(znl_encode_chunks(&portable, &expected, 1, expected_wire, scratch, scratch_nbytes) ==
+            tables);
+    require_same(chunk, &expected);
+    find_tables(wire, tables, made);
+    const int is_raw = chunk->method == ZNL_METHOD_RAW;
+    exact_chunk exact = exact_chunk_of(made, is_raw ? source : room + chunk->body_offset,
+                                       is_raw ? chunk->source_nbytes : chunk->body_nbytes);
+    decode_by_both(&exact);
+    REQUIRE(exact.status == ZNL_OK && memcmp(exact.out, source, chunk->source_nbytes) == 0);
+    free_exact_chunk(&exact);
+    free(expected.body);
+    free(room);
+    free(source);
+}
+
 static void check_table(const uint8_t *in, size_t in_nbytes)
 {
     uint8_t *exact = exactly(in_nbytes);
@@ -509,6 +647,19 @@ static void check_table(const uint8_t *in, size_t in_nbytes)
     REQUIRE(status <= 0 && status >= ZNL_E_BAD_CALL);
     REQUIRE((status == ZNL_OK) == (name >> 63 == 1));
     free(exact);
+}
+
+static void pick_inner_way(tape *from, fuzz_case *made)
+{
+    const uint8_t way = next_u8(from);
+    if (way == 254)
+        round_trip_chosen(from, made);
+    else if (way & 1)
+        round_trip_arranged(from, made);
+    else if (way & 2)
+        decode_arranged_input(from, made);
+    else
+        round_trip_inner(from, made);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_nbytes)
@@ -524,12 +675,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_nbytes)
     case 0: decode_input(&from, &made, 0); break;
     case 1: decode_input(&from, &made, 1); break;
     case 2: round_trip_public(&from, &made); break;
-    default:
-        if (next_u8(&from) & 1)
-            round_trip_arranged(&from, &made);
-        else
-            round_trip_inner(&from, &made);
-        break;
+    default: pick_inner_way(&from, &made); break;
     }
     return 0;
 }

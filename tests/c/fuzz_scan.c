@@ -81,7 +81,7 @@ static void put_chunk(tape *from, wire *to)
     const uint8_t method = next_u8(from), size = next_u8(from);
     size_t nbytes = method & 16 ? size : 1u << size % 4;
     head[0] = next_u8(from) % ZNL_DTYPE_COUNT;
-    head[1] = method % 5;
+    head[1] = method % ZNL_METHOD_COUNT;
     if (head[1] == ZNL_METHOD_STATIC || head[1] == ZNL_METHOD_ARRANGED) {
         const int is_static = head[1] == ZNL_METHOD_STATIC;
         head[0] = method & 32 ? 10 : 4;
@@ -328,7 +328,8 @@ static void decode_taken(const scanner *by)
         znl_chunk chunk = by->taken[count];
         nbytes += chunk.source_nbytes;
         if (nbytes > MAX_DECODED_NBYTES) break;
-        const int is_left = chunk.distance || chunk.method == ZNL_METHOD_ZSTD;
+        const int is_left = chunk.distance || chunk.method == ZNL_METHOD_ZSTD ||
+                            chunk.method == ZNL_METHOD_COMPOSED;
         chunk.status = 77;
         const int64_t status =
             decode(&chunk, 1, by->tables + table_count, by->taken[count].table_count);

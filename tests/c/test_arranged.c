@@ -10,7 +10,7 @@ static znl_arrangement arrangement;
 static arranged_order order;
 static uint64_t seed;
 
-enum { MAX_WIRE_NBYTES = 4 + 8 * 1024 + 65536 * 5 / 8 + ZNL_MAX_STATIC_VALUES / 2 + 4 };
+enum { MAX_WIRE_NBYTES = 4 + 8 * 1024 + 65536 * 5 / 8 + ZNL_MAX_STATIC_VALUES / 2 + 36 };
 
 /* --- the arrangement alone ------------------------------------------------------------------------ */
 
@@ -40,6 +40,10 @@ static void check_same_arrangement(const znl_arrangement *found)
     CHECK(same && memcmp(found->row_classes, arrangement.row_classes, rows) == 0 &&
               memcmp(found->column_classes, arrangement.column_classes, columns) == 0,
           "%s: read back as another", where);
+    const znl_second *a = &arrangement.second, *b = &found->second;
+    CHECK(a->kind == b->kind && a->context_count == b->context_count &&
+              memcmp(a->bounds, b->bounds, a->kind ? 2 * (a->context_count - 1) : 0) == 0,
+          "%s: other second symbols", where);
 }
 
 static void check_wire(unsigned table_count, size_t value_count)
@@ -53,14 +57,13 @@ static void check_wire(unsigned table_count, size_t value_count)
     znl_arrangement_write(&arrangement, table_count, out.bytes);
     CHECK(memcmp(out.bytes, expected, nbytes) == 0, "%s: written", where);
     memset(&found, 0x5a, sizeof found);
-    const int64_t status =
-        znl_arrangement_read(out.bytes, nbytes, value_count, table_count, &found);
+    const unsigned all = table_count + arrangement.second.context_count;
+    const int64_t status = znl_arrangement_read(out.bytes, nbytes, value_count, all, &found);
     CHECK(status == (int64_t)nbytes, "%s: %lld", where, (long long)status);
     check_same_arrangement(&found);
     for (int off = -1; off <= 1; off += 2) {
         const size_t wrong = value_count + (size_t)off;
-        CHECK(znl_arrangement_read(out.bytes, nbytes, wrong, table_count, &found) ==
-                  ZNL_E_BAD_VALUE,
+        CHECK(znl_arrangement_read(out.bytes, nbytes, wrong, all, &found) == ZNL_E_BAD_VALUE,
               "%s: %zu values", where, wrong);
     }
     CHECK(guarded_free(&out), "%s: around the wire", where);
@@ -113,6 +116,10 @@ static void check_arrangement(unsigned kind, unsigned table_count, size_t value_
                               size_t part_count)
 {
     const size_t count = new_arrangement(kind, table_count, value_count, part_count);
+    const unsigned most = table_count < 16 ? 16 : 32 - table_count;
+    if (most && random_below(&seed, 2))
+        random_second(1 + random_below(&seed, 2), 1 + random_below(&seed, most), 65536, &seed,
+                      &arrangement.second);
     check_wire(table_count, count);
     check_moves(count);
     check_classes(table_count, count);
@@ -470,7 +477,7 @@ static void check_heads(const arranged_chunk *good)
     EXPECT_HEAD(wrong.table_count = 255);
     EXPECT_HEAD(wrong.unit_shift = 6);
     EXPECT_HEAD(wrong.unit_shift = 255);
-    EXPECT_HEAD(wrong.method = 5);
+    EXPECT_HEAD(wrong.method = ZNL_METHOD_COUNT);
     EXPECT_HEAD(wrong.dtype = 16);
     EXPECT_HEAD((wrong.method = ZNL_METHOD_STATIC, wrong.table_count = 9, wrong.unit_shift = 6));
 #undef EXPECT_HEAD

@@ -4,8 +4,14 @@
 #include "chunks.h"
 #include "kernels.h"
 #include "planes.h"
+#include "seconds.h"
 
 enum { MAX_BATCH = 5, MOST_PARTS = 40, MOST_VALUES = 70000, BATCHES = 24 };
+
+/* Kinds of values: as they are, with low bits that are zero in some rows, of one sign, of any symbol; with second symbols that the
+ * first ones tell, where rows and columns differ and where they don't. */
+enum { PLAIN, ROUNDED, ONE_SIGN, ANY_SYMBOL, PLAIN_TOO, RANDOM_KINDS };
+enum { TOLD = RANDOM_KINDS, TOLD_IN_ORDER };
 
 typedef struct {
     znl_part parts[MAX_BATCH][MOST_PARTS];
@@ -33,40 +39,65 @@ static size_t new_parts(uint64_t *seed, znl_part *parts, uint32_t *part_count)
     return count;
 }
 
-/* Values whose symbols lie around a middle that rows and columns move; some 0, some far away, some with low bits
- * that are zero or with one sign. */
-static void fill_values(uint64_t *seed, unsigned dtype, const znl_part *parts, size_t part_count,
-                        uint8_t *out)
+/* Give a value the second symbol that its symbol value tells, or the next one. */
+static void tell_second(uint64_t *seed, const znl_layout *layout, unsigned symbol, uint8_t *value)
+{
+    const uint8_t told = (uint8_t)(5 * symbol + random_below(seed, 2));
+    if (layout->width == 4) {
+        const uint32_t zeros = told % 16;
+        store_u32le(value, (load_u32le(value) | 1) >> zeros << zeros);
+    } else {
+        const uint16_t symbols[1] = {(uint16_t)symbol};
+        const uint8_t low_bits[1] = {(uint8_t)(told % (1u << layout->low_bits))};
+        znl_join_low_bits(layout, symbols, low_bits, 1, value);
+    }
+}
+
+/* Values whose symbols lie around a middle that rows and columns move; some 0, some far away. */
+static void fill_values(uint64_t *seed, unsigned dtype, unsigned kind, const znl_part *parts,
+                        size_t part_count, uint8_t *out)
 {
     const znl_layout *layout = znl_layout_of(dtype);
     const unsigned width = layout->width, values = 1u << layout->symbol_bits;
-    const unsigned reach = 1 + random_below(seed, values), kind = random_below(seed, 5);
+    const unsigned reach = kind < TOLD ? 1 + random_below(seed, values) : kind == TOLD ? 16 : 1;
     for (size_t p = 0; p < part_count; p++)
         for (size_t r = 0; r < parts[p].rows; r++) {
             const unsigned row = random_below(seed, reach);
-            const int is_rounded = kind == 1 && random_below(seed, 3) > 0;
+            const int is_rounded = kind == ROUNDED && random_below(seed, 3) > 0;
             for (size_t c = 0; c < parts[p].row_values; c++, out += width) {
-                const unsigned column = (unsigned)(c * 7 % 13), noise = random_below(seed, 6);
+                const unsigned column = kind == TOLD_IN_ORDER ? 0 : (unsigned)(c * 7 % 13);
+                const unsigned noise = random_below(seed, 6);
                 for (unsigned b = 0; b < width; b++)
                     out[b] = is_rounded && b == 0 ? 0 : (uint8_t)random_u64(seed);
-                if (kind == 2) out[width - 1] &= 0x7f;
+                if (kind == ONE_SIGN) out[width - 1] &= 0x7f;
                 unsigned symbol = (values / 4 + row + column + noise * noise / 4) % values;
                 if (random_below(seed, 40) == 0) symbol = random_below(seed, 2) * (values - 1);
-                if (kind != 3) znl_patch_value(layout, symbol, out);
+                if (kind != ANY_SYMBOL) znl_patch_value(layout, symbol, out);
+                if (kind >= TOLD) tell_second(seed, layout, symbol, out);
             }
         }
 }
 
-static void new_batch(uint64_t *seed, batch *made)
+/* One part that is long enough to be looked at, and whose rows can pay for tables. */
+static size_t new_long_part(uint64_t *seed, znl_part *part, uint32_t *part_count)
 {
-    const unsigned dtype = MODELLED_DTYPES[random_below(seed, MODELLED_DTYPE_COUNT)];
+    const znl_part made = {100 + random_below(seed, 40), 300 + random_below(seed, 200),
+                           (int32_t)random_below(seed, 2)};
+    *part = made;
+    *part_count = 1;
+    return (size_t)part->rows * part->row_values;
+}
+
+static void new_batch(uint64_t *seed, unsigned dtype, unsigned kind, batch *made)
+{
     const size_t width = dtype_width(dtype);
     size_t counts[MAX_BATCH], total = 0;
     made->count = 1 + random_below(seed, MAX_BATCH);
     for (size_t i = 0; i < made->count; i++) {
         znl_chunk *chunk = &made->chunks[i];
         memset(chunk, 0, sizeof *chunk);
-        counts[i] = new_parts(seed, made->parts[i], &chunk->part_count);
+        counts[i] =
+            (kind < TOLD ? new_parts : new_long_part)(seed, made->parts[i], &chunk->part_count);
         chunk->parts = made->parts[i];
         chunk->dtype = (uint8_t)dtype;
         chunk->is_joined = chunk->part_count > 1;
@@ -77,11 +108,11 @@ static void new_batch(uint64_t *seed, batch *made)
     size_t at = 0;
     for (size_t i = 0; i < made->count; i++) {
         const znl_chunk *chunk = &made->chunks[i];
-        fill_values(seed, dtype, chunk->parts, chunk->part_count, made->source.bytes + at);
+        fill_values(seed, dtype, kind, chunk->parts, chunk->part_count, made->source.bytes + at);
         at += chunk->source_nbytes;
     }
-    snprintf(where, sizeof where, "dtype %u, %zu chunks, seed %llu", dtype, made->count,
-             (unsigned long long)*seed);
+    snprintf(where, sizeof where, "dtype %u, kind %u, %zu chunks, seed %llu", dtype, kind,
+             made->count, (unsigned long long)*seed);
 }
 
 /* Encode at the level in use; `fill` is everywhere before. */
@@ -116,9 +147,25 @@ static void check_same(const batch *a, const batch *b)
     }
 }
 
-static size_t check_decodes(const batch *made)
+/* Chunks that took a way of the arranged method. */
+typedef struct {
+    size_t arranged, with_second[2]; /* of one class, and of more */
+} ways;
+
+static void count_ways(const znl_chunk *chunk, ways *to)
 {
-    size_t arranged = 0;
+    if (chunk->method != ZNL_METHOD_ARRANGED) return;
+    const uint32_t front = load_u32le(body_of(chunk) + 8);
+    const uint32_t second = front >> 24 & 3, contexts = (front >> 26) + 1;
+    to->arranged++;
+    if (!second) return;
+    CHECK(second == kind_of_second(chunk->dtype) && contexts < chunk->table_count, "%s: front %#x",
+          where, front);
+    to->with_second[chunk->table_count - contexts > 1]++;
+}
+
+static void check_decodes(const batch *made, ways *to)
+{
     for (size_t i = 0; i < made->count; i++) {
         const znl_chunk *chunk = &made->chunks[i];
         znl_table found[ZNL_MAX_TABLES];
@@ -129,9 +176,8 @@ static size_t check_decodes(const batch *made)
                                               chunk->source, &is_same);
         CHECK(status == 0 && is_same, "%s: chunk %zu, method %u: %lld", where, i, chunk->method,
               (long long)status);
-        arranged += chunk->method == ZNL_METHOD_ARRANGED;
+        count_ways(chunk, to);
     }
-    return arranged;
 }
 
 static void free_encoded(batch *made)
@@ -140,29 +186,44 @@ static void free_encoded(batch *made)
     CHECK(guarded_free(&made->tables), "%s: around the tables", where);
 }
 
-int main(void)
+/* Encode and decode a batch at every level. */
+static void check_batch(uint64_t *seed, unsigned dtype, unsigned kind, ways *to)
 {
     static batch first, other;
+    new_batch(seed, dtype, kind, &first);
+    use_level(0);
+    encode_batch(&first, 0);
+    for (int i = 0; i < level_count; i++) {
+        use_level(i);
+        other = first;
+        encode_batch(&other, (uint8_t)(0x55 + 0x33 * i));
+        check_same(&first, &other);
+        check_decodes(&other, to);
+        free_encoded(&other);
+    }
+    free_encoded(&first);
+    CHECK(guarded_free(&first.source), "%s: around the source", where);
+}
+
+int main(void)
+{
     uint64_t seed = 20;
-    size_t arranged = 0;
+    ways any = {0, {0, 0}};
     new_levels();
     new_scratch();
     for (unsigned round = 0; round < BATCHES; round++) {
-        new_batch(&seed, &first);
-        use_level(0);
-        encode_batch(&first, 0);
-        for (int i = 0; i < level_count; i++) {
-            use_level(i);
-            other = first;
-            encode_batch(&other, (uint8_t)(0x55 + 0x33 * i));
-            check_same(&first, &other);
-            arranged += check_decodes(&other);
-            free_encoded(&other);
-        }
-        free_encoded(&first);
-        CHECK(guarded_free(&first.source), "%s: around the source", where);
+        const unsigned dtype = MODELLED_DTYPES[random_below(&seed, MODELLED_DTYPE_COUNT)];
+        check_batch(&seed, dtype, random_below(&seed, RANDOM_KINDS), &any);
     }
-    CHECK(arranged > BATCHES / 2, "only %zu chunks were arranged", arranged);
+    CHECK(any.arranged > BATCHES / 2, "only %zu chunks were arranged", any.arranged);
+    for (unsigned d = 0; d < SECOND_DTYPE_COUNT; d++) {
+        ways told = {0, {0, 0}};
+        for (unsigned kind = TOLD; kind <= TOLD_IN_ORDER; kind++)
+            check_batch(&seed, SECOND_DTYPES[d], kind, &told);
+        CHECK(told.with_second[0] > 0 && told.with_second[1] > 0,
+              "dtype %u: second symbols in %zu chunks of one class, %zu of more", SECOND_DTYPES[d],
+              told.with_second[0], told.with_second[1]);
+    }
     free_scratch();
     return check_result();
 }

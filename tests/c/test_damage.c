@@ -512,10 +512,14 @@ static void check_bad_calls(void)
                            chunk.tables[0] = chunk.tables[1] = 0),
                           ZNL_E_BAD_VALUE);
     for (unsigned method = 0; method < 256; method++)
-        if (method != ZNL_METHOD_STATIC && method != ZNL_METHOD_ZSTD)
+        if (method != ZNL_METHOD_STATIC && method != ZNL_METHOD_ZSTD &&
+            method != ZNL_METHOD_COMPOSED)
             EXPECT_DECODE(chunk.method = (uint8_t)method, ZNL_E_BAD_VALUE);
     EXPECT_DECODE(chunk.method = ZNL_METHOD_ZSTD, ZNL_OK);
     CHECK(chunk.status == ZNL_STATUS_LEFT, "zstd: status %d", chunk.status);
+    EXPECT_DECODE(chunk.method = ZNL_METHOD_COMPOSED, ZNL_OK);
+    CHECK(chunk.status == ZNL_STATUS_LEFT, "composed: status %d", chunk.status);
+    EXPECT_DECODE((chunk.checksum ^= 1, chunk.is_part = 1), ZNL_OK);
     EXPECT_DECODE(chunk.distance = 1, ZNL_OK);
     CHECK(chunk.status == ZNL_STATUS_LEFT, "repeat: status %d", chunk.status);
     for (unsigned dtype = 0; dtype < 256; dtype++)

@@ -2,6 +2,7 @@
 /* Bits that are not stored, against the text of docs/format.md, section 5.9, written again bit by bit: what is found, what the
  * raw section holds, that chunks come back at every level, and that damage is told. */
 #include "arrangements.h"
+#include "bits.h"
 #include "chunks.h"
 #include "planes.h"
 #include "reduced.h"
@@ -10,20 +11,6 @@
 static uint64_t seed;
 
 /* --- fields --------------------------------------------------------------------------------------- */
-
-/* Bits from the lowest on. */
-typedef struct {
-    uint8_t *out;
-    size_t bit;
-} bit_sink;
-
-static void put_low_bits(bit_sink *to, unsigned value, unsigned bits)
-{
-    for (unsigned i = 0; i < bits; i++, to->bit++) {
-        uint8_t *byte = &to->out[to->bit / 8];
-        *byte = (uint8_t)((*byte & ~(1u << to->bit % 8)) | (value >> i & 1u) << to->bit % 8);
-    }
-}
 
 static void check_fields_of(unsigned r, size_t count)
 {
@@ -515,7 +502,12 @@ static void check_damage(unsigned dtype)
     }
     expect_field(1u | one_sign | 5u << 18, ZNL_E_CHECKSUM);
     expect_field(1u | 5u << 18, ZNL_E_CHECKSUM);
-    for (unsigned bit = 24; bit < 32; bit++)
+    /* Second symbols: never beside a shift, nor with one reference; contexts: not without them. */
+    for (unsigned second = 1; second < 64; second++) {
+        expect_field(1u | one_sign | sign | 5u << 18 | second << 24, ZNL_E_BAD_VALUE);
+        expect_field(1u | second << 24, ZNL_E_BAD_VALUE);
+    }
+    for (unsigned bit = 30; bit < 32; bit++)
         expect_field(1u | one_sign | sign | 5u << 18 | 1u << bit, ZNL_E_BAD_PADDING);
     check_flips();
     free_case(&made);
@@ -537,6 +529,8 @@ static void check_narrow(unsigned dtype)
     CHECK(arrangement.reduction.shift == 0, "%s", where);
     check_decoded(chunk);
     for (unsigned bit = 16; bit < 24; bit++) expect_field(1u | 1u << bit, 0);
+    for (unsigned bit = 24; bit < 30; bit++) expect_field(1u | 1u << bit, ZNL_E_BAD_VALUE);
+    for (unsigned bit = 30; bit < 32; bit++) expect_field(1u | 1u << bit, ZNL_E_BAD_PADDING);
     free_case(&made);
 }
 

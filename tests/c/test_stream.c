@@ -152,6 +152,7 @@ static material new_mixture(void)
     add_values(&made, 1, TWO, 1, 1, 0); /* one value is a constant */
     add_bytes(&made, 22, ZNL_METHOD_CONSTANT, 300, 1);
     add_bytes(&made, 0, ZNL_METHOD_ZSTD, 1000, 31);
+    add_bytes(&made, 20, ZNL_METHOD_COMPOSED, 800, 60);
     add_repeat(&made, 7, 16);
     add_repeat(&made, 0, 15);                    /* as values of another dtype */
     add_bytes(&made, 2, ZNL_METHOD_RAW, 255, 0); /* too short to be repeated */
@@ -162,7 +163,7 @@ static material new_mixture(void)
 
 static void check_mixture(const material *made)
 {
-    unsigned methods[4] = {0}, named = 0, universal = 0, many = 0, paddings[4] = {0};
+    unsigned methods[ZNL_METHOD_COUNT] = {0}, named = 0, universal = 0, many = 0, paddings[4] = {0};
     for (size_t i = 0; i < made->count; i++) {
         const znl_chunk *chunk = &made->chunks[i];
         if (chunk->distance) continue;
@@ -172,8 +173,9 @@ static void check_mixture(const material *made)
         for (unsigned t = 0; t < chunk->table_count; t++)
             *(chunk->tables[t] & ZNL_TABLE_NAME_BIT ? &named : &universal) += 1;
     }
-    for (unsigned m = 0; m < 4; m++)
-        CHECK(methods[m] && paddings[m], "method %u: %u, padding: %u", m, methods[m], paddings[m]);
+    for (unsigned m = 0; m < ZNL_METHOD_COUNT; m++)
+        CHECK(methods[m] || m == ZNL_METHOD_ARRANGED, "method %u", m);
+    for (unsigned p = 0; p < 4; p++) CHECK(paddings[p], "padding %u", p);
     CHECK(named >= 3 && universal && many, "%u %u %u", named, universal, many);
     CHECK(made->chunks[0].tables[0] == made->chunks[1].tables[0], "no table is shared");
     CHECK(made->chunks[2].tables[0] >> 63, "no table of its own");
@@ -306,7 +308,8 @@ static void check_run(const reader *by)
     for (uint64_t i = 0; i < run->chunk_count; i++) {
         const znl_chunk *chunk = &run->chunks[i];
         tables += chunk->table_count;
-        left += chunk->distance || chunk->method == ZNL_METHOD_ZSTD;
+        left += chunk->distance || chunk->method == ZNL_METHOD_ZSTD ||
+                chunk->method == ZNL_METHOD_COMPOSED;
         originals += !chunk->distance && chunk->source_nbytes >= 256;
         nbytes += chunk->source_nbytes;
     }
@@ -469,7 +472,8 @@ static void check_decodes(const reader *by, const material *from, size_t step)
         CHECK(status == 0, "%s: chunks from %zu on: %lld", where, first, (long long)status);
         for (size_t i = 0; i < count; i++) {
             const znl_chunk *framed = &from->chunks[first + i];
-            const int is_left = framed->distance || framed->method == ZNL_METHOD_ZSTD;
+            const int is_left = framed->distance || framed->method == ZNL_METHOD_ZSTD ||
+                                framed->method == ZNL_METHOD_COMPOSED;
             CHECK(chunks[i].status == (is_left ? ZNL_STATUS_LEFT : 0), "%s: chunk %zu", where,
                   first + i);
             CHECK(is_left || memcmp(chunks[i].source, framed->source, framed->source_nbytes) == 0,
@@ -904,6 +908,7 @@ static material new_sample(void)
     add_bytes(&made, 16, ZNL_METHOD_RAW, 256, 0);
     add_bytes(&made, 22, ZNL_METHOD_CONSTANT, 13, 1);
     add_bytes(&made, 0, ZNL_METHOD_ZSTD, 100, 21);
+    add_bytes(&made, 20, ZNL_METHOD_COMPOSED, 80, 30);
     add_repeat(&made, 2, 17);
     add_bytes(&made, 5, ZNL_METHOD_RAW, 3, 0);
     return made;
@@ -1136,7 +1141,7 @@ static void check_wrong_calls(void)
     expect_refusal(&bad, &table, ZNL_E_BAD_CALL, "dtype 23");
     bad = good;
     bad.method = ZNL_METHOD_COUNT;
-    expect_refusal(&bad, &table, ZNL_E_BAD_CALL, "method 5");
+    expect_refusal(&bad, &table, ZNL_E_BAD_CALL, "method 6");
 
     /* A full page takes nothing until the next one is begun. */
     znl_stream *stream = allocated(1, sizeof *stream);

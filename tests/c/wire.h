@@ -137,9 +137,10 @@ static inline int is_chunk_head(const uint8_t *head, size_t nbytes, const uint64
     if (nbytes < 16) return 0;
     const unsigned dtype = head[0], method = head[1], count = head[2], shift = head[3];
     const uint32_t source_nbytes = load_u32le(head + 4);
-    const unsigned most = method == 3 ? 8 : method == 4 ? 32 : 0;
-    if (dtype > 22 || method > 4) return 0;
-    if (count > most || (most > 0 && count < 1)) return 0;
+    const unsigned most = method == 3 ? 8 : method == 4 || method == 5 ? 32 : 0;
+    const unsigned least = method == 3 || method == 4;
+    if (dtype > 22 || method > 5) return 0;
+    if (count > most || count < least) return 0;
     if (method != 3 || count < 2 ? shift != 0 : shift != 6 && shift != 9) return 0;
     if (source_nbytes < 1 || source_nbytes > 16777216) return 0;
     if (nbytes != 16 + 8 * count) return 0;

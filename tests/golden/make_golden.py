@@ -18,9 +18,10 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 from arranged_streams import ARRANGED_HOSTILE  # noqa: E402
 from golden_cases import CASES  # noqa: E402
 from hostile_streams import HOSTILE  # noqa: E402
+from second_streams import SECOND_GOLDEN, SECOND_HOSTILE  # noqa: E402
 
 GOOD, BAD = HERE / "good", HERE / "bad"
-MAX_BAD_NBYTES = 1024  # larger ones are left to test_corruption.py
+MAX_BAD_NBYTES = 1024  # larger ones are left to test_corruption.py, but for those of SECOND_GOLDEN
 
 
 def write_new(path: Path, data: bytes) -> None:
@@ -42,8 +43,9 @@ def main() -> None:
         write_new(GOOD / f"{name}.znl", case.encode(source))
         digest = hashlib.sha256(source).hexdigest()
         write_new(GOOD / f"{name}.sha256", f"{digest}\n".encode("ascii"))
-    for name, (error, stream) in (HOSTILE | ARRANGED_HOSTILE).items():
-        if isinstance(error, type) and len(stream) <= MAX_BAD_NBYTES:
+    for name, (error, stream) in (HOSTILE | ARRANGED_HOSTILE | SECOND_HOSTILE).items():
+        small = len(stream) <= MAX_BAD_NBYTES or name in SECOND_GOLDEN
+        if isinstance(error, type) and small:
             write_new(BAD / f"{name}.znl", stream)
 
 

@@ -149,8 +149,8 @@ def _add_inspect(parser: Parser) -> None:
     parser.add_argument(
         "--methods",
         action="store_true",
-        help="tell how each tensor and dtype is stored: raw, constant, zstd, static, arranged, or "
-        "as a repeat of earlier bytes",
+        help="tell how each tensor and dtype is stored: raw, constant, zstd, static, arranged, "
+        "composed, or as a repeat of earlier bytes",
     )
 
 

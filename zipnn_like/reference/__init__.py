@@ -4,8 +4,8 @@
 It shares no code with the rest of the package but `errors.py`, and states each constant again
 beside the sentence of the specification that it obeys, so that one slip can't hide in both.
 Read it in the order of the specification: `records` (sections 2, 3, 7), `chunk` (4, 6.3),
-`static` (5.1 to 5.7), `arranged` (5.8), `tables` (5.5, 6.1, 6.2), and `sequential` and
-`random_access`, the two ways through.
+`static` (5.1 to 5.7), `arranged` (5.8), `known_bits` (5.9), `second` (5.10), `tables` (5.5, 6.1,
+6.2), and `sequential` and `random_access`, the two ways through.
 """
 
 from __future__ import annotations

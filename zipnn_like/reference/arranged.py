@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The arranged method (docs/format.md, section 5.8): values of one scale lie together.
 
-Bits that it need not store (section 5.9) are in known_bits.py.
+Bits that it need not store (section 5.9) are in known_bits.py, second symbols (5.10) in second.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +16,30 @@ import numpy.typing as npt
 from zipnn_like.errors import Where
 from zipnn_like.reference.known_bits import Announced, KnownBits, read_announced
 from zipnn_like.reference.records import check
+from zipnn_like.reference.second import (
+    NONE,
+    SecondSymbols,
+    check_context_tables,
+    decode_numbers,
+    planes_and_low_bits,
+    raw_nbytes,
+    read_bounds,
+    read_second,
+)
 from zipnn_like.reference.static import (
     BLOCK_VALUES,
     U8,
+    Counts,
     Layout,
     class_bits,
     cut_body,
-    decode_values,
+    decode_symbol_values,
+    join_values,
+    lanes_of,
+    raw_section_nbytes,
     read_counts,
+    split_raw_section,
+    whole_raw_section,
 )
 from zipnn_like.reference.tables import Table
 
@@ -93,9 +108,10 @@ class ClassedPart:
 
 
 def read_first_field(
-    body: bytes, offset: int, layout: Layout, where: Where, start: int
-) -> tuple[int, Announced]:
-    """Section 5.8, the first field of the arrangement: `part_count` and what section 5.9 is about.
+    body: bytes, offset: int, layout: Layout, reference_count: int, where: Where, start: int
+) -> tuple[int, Announced, SecondSymbols]:
+    """Section 5.8, the first field of the arrangement: `part_count` and what sections 5.9 and 5.10
+    are about.
 
     offset  of the arrangement in the body
     start   of the body in the stream, for messages
@@ -103,7 +119,9 @@ def read_first_field(
     room = len(body) - offset
     check(room >= FIRST_NBYTES, where, start + offset, "4 bytes of part_count", f"{room} bytes")
     (field,) = struct.unpack_from("<I", body, offset)
-    return field & PART_COUNT_MASK, read_announced(field, layout, where, start + offset)
+    announced = read_announced(field, layout, where, start + offset)
+    second = read_second(field, layout, announced.shift, reference_count, where, start + offset)
+    return field & PART_COUNT_MASK, announced, second
 
 
 def read_parts(
@@ -195,48 +213,102 @@ def read_class_bits(
     return classed, marked
 
 
+@dataclass(frozen=True)
+class Arrangement:
+    """Section 5.8: what stands "in place of the class map".
+
+    bounds  of contexts, none without second symbols
+    nbytes  size of it all
+    """
+
+    parts: list[ClassedPart]
+    known: KnownBits
+    second: SecondSymbols
+    bounds: list[int]
+    nbytes: int
+
+    def order(self) -> I64:
+        """ "Part after part": the i-th value that is coded is number order[i] in source order."""
+        sizes = [of_part.part.rows * of_part.part.row_values for of_part in self.parts]
+        firsts = np.cumsum([0, *sizes])
+        return np.concatenate([part.order() + firsts[n] for n, part in enumerate(self.parts)])
+
+    def classes(self, table_count: int) -> I64:
+        """Of every value in source order."""
+        return np.concatenate([part.classes(table_count) for part in self.parts])
+
+
+def read_arrangement(
+    body: bytes, counts: Counts, layout: Layout, reference_count: int, where: Where, start: int
+) -> Arrangement:
+    """Section 5.8, the arrangement. `start`: the body's offset."""
+    at, coded = counts.nbytes, counts.coded
+    first = read_first_field(body, at, layout, reference_count, where, start)
+    part_count, announced, second = first
+    # "K is the number of classes: that of the chunk's references, less M when there are second
+    # symbols."
+    table_count = reference_count - second.context_count
+    parts = read_parts(body, at, part_count, counts.value_count, where, start)
+    mark_count = announced.mark_count(coded)
+    at += FIRST_NBYTES + PART.size * len(parts)
+    nbytes = class_bits_nbytes(parts, table_count, mark_count)
+    packed = body[at : at + nbytes]
+    check(len(packed) == nbytes, where, start + at, f"{nbytes} bytes of class bits", len(packed))
+    classed, marked = read_class_bits(packed, parts, table_count, mark_count, where, start + at)
+    at += nbytes
+    nbytes = second.bounds_nbytes()
+    packed = body[at : at + nbytes]
+    check(len(packed) == nbytes, where, start + at, f"{nbytes} bytes of bounds", len(packed))
+    bounds = read_bounds(packed, second, layout, where, start + at)
+    known = KnownBits(announced, marked, coded)
+    return Arrangement(classed, known, second, bounds, at + nbytes - counts.nbytes)
+
+
 def decode_arranged(
     body: bytes,
     source_nbytes: int,
     layout: Layout,
-    tables: Sequence[Table],
+    references: Sequence[Table],
     where: Where,
     start: int,
 ) -> bytes:
     """Section 5.8: the source bytes of an arranged chunk. `start`: the body's offset."""
     counts = read_counts(body, source_nbytes, layout, MIN_VALUES, where, start)
     # "Sections are those of 5.2 with the *arrangement* in place of the class map"
-    at, coded = counts.nbytes, counts.coded
-    part_count, announced = read_first_field(body, at, layout, where, start)
-    parts = read_parts(body, at, part_count, counts.value_count, where, start)
-    mark_count = announced.mark_count(coded)
-    at += FIRST_NBYTES + PART.size * len(parts)
-    nbytes = class_bits_nbytes(parts, len(tables), mark_count)
-    packed = body[at : at + nbytes]
-    check(len(packed) == nbytes, where, start + at, f"{nbytes} bytes of class bits", len(packed))
-    classed, marked = read_class_bits(packed, parts, len(tables), mark_count, where, start + at)
-    known = KnownBits(announced, marked, coded)
-    sections = cut_body(
-        body,
-        counts,
-        layout,
-        at + nbytes - counts.nbytes,
-        where,
-        start,
-        missing_nbytes=known.missing_nbytes(layout),
-    )
+    arrangement = read_arrangement(body, counts, layout, len(references), where, start)
+    known, second = arrangement.known, arrangement.second
+    # "The chunk's references are those of the K classes, then one for each context"
+    table_count = len(references) - second.context_count
+    tables, context_tables = references[:table_count], references[table_count:]
+    if second.kind == NONE:
+        counts.check_words(counts.coded, where, start)
+        nbytes = raw_section_nbytes(counts, layout) - known.missing_nbytes(layout)
+    else:
+        # "`word_count` may be up to 2 C"
+        counts.check_words(2 * counts.coded, where, start)
+        check_context_tables(context_tables, where, start)
+        nbytes = raw_nbytes(body, second, counts, layout, arrangement.nbytes, where, start)
+    sections = cut_body(body, counts, layout, arrangement.nbytes, nbytes, where, start)
 
-    # "Part after part": the i-th value that is coded is number order[i] in source order.
-    firsts = np.cumsum([0, *(part.rows * part.row_values for part in parts)])
-    order = np.concatenate([part.order() + firsts[n] for n, part in enumerate(classed)])
-    of_values = np.concatenate([part.classes(len(tables)) for part in classed])[order]
+    order = arrangement.order()
+    of_values = arrangement.classes(table_count)[order]
     # "All values of a block use one table: the class that the block's value 32 (the 33rd) has is
     # its number among the chunk's references."
-    of_blocks = of_values[:coded].reshape(-1, BLOCK_VALUES)[:, DECIDING_VALUE]
+    of_blocks = of_values[: counts.coded].reshape(-1, BLOCK_VALUES)[:, DECIDING_VALUE]
     classes: U8 = np.repeat(of_blocks, BLOCK_VALUES).astype(np.uint8)
 
-    whole = partial(known.with_whole_planes, layout=layout)
-    arranged = decode_values(counts, sections, layout, tables, classes, where, whole)
+    lanes = lanes_of(sections, where)
+    symbol_values = decode_symbol_values(lanes, sections, layout, tables, classes, where)
+    if second.kind == NONE:
+        raw = known.with_whole_planes(whole_raw_section(lanes, sections), layout)
+        planes, low_bits = split_raw_section(raw, counts, sections, layout, where)
+    else:
+        # "the same lanes go on with C second symbols"
+        numbers = decode_numbers(lanes, symbol_values, arrangement.bounds, context_tables)
+        planes, low_bits = planes_and_low_bits(
+            second, numbers, lanes, counts, sections, layout, where
+        )
+    arranged = join_values(symbol_values, planes, low_bits, layout) + sections.contents["tail"]
     restored = known.with_signs(arranged, layout)
     values = np.frombuffer(restored, np.uint8).reshape(counts.value_count, layout.width)
     source = np.empty_like(values)

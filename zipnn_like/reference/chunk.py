@@ -1,25 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chunks (docs/format.md, sections 4, 6.2 and 6.3): heads, and the five methods."""
+"""Chunks (docs/format.md, sections 4, 6.2 and 6.3): heads, and the six methods."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import zstandard
 
 from zipnn_like.errors import ChecksumError, CorruptStreamError
 from zipnn_like.reference.arranged import decode_arranged
-from zipnn_like.reference.records import Record
+from zipnn_like.reference.composed import parse_composed
+from zipnn_like.reference.records import CHUNK, PREFIX_NBYTES, Record
 from zipnn_like.reference.static import Layout, decode_static
 from zipnn_like.reference.tables import NAMED, UNIVERSAL, Table, universal_table
 from zipnn_like.reference.xxh3 import xxh3_64
 
-# Section 4: "method: 0 raw, 1 constant, 2 zstd, 3 static, 4 arranged".
-RAW, CONSTANT, ZSTD, STATIC, ARRANGED = 0, 1, 2, 3, 4
-# Section 4: "`table_count` K: 1 to 8 for static, 1 to 32 for arranged, 0 otherwise".
-MAX_TABLES = {STATIC: 8, ARRANGED: 32}
+# Section 4: "method: 0 raw, 1 constant, 2 zstd, 3 static, 4 arranged, 5 composed".
+RAW, CONSTANT, ZSTD, STATIC, ARRANGED, COMPOSED = 0, 1, 2, 3, 4, 5
+# Section 4: "`table_count` K: 1 to 8 for static, 1 to 32 for arranged, 0 to 32 for composed, 0
+# otherwise".
+TABLES = {STATIC: (1, 8), ARRANGED: (1, 32), COMPOSED: (0, 32)}
 # Section 4: "source_nbytes: 1 to 16,777,216".
 MAX_CHUNK_NBYTES = 16_777_216
 # Section 4: "`source_nbytes` and the frame's window must be at most 8 MiB".
@@ -87,17 +90,24 @@ def parse_chunk_head(record: Record) -> ChunkHead:
     )
     record.check_dtype(0, dtype)
     record.check_method(1, method)
-    least, most = (1, MAX_TABLES[method]) if method in MAX_TABLES else (0, 0)
+    _check_ranges(record, method, table_count, unit_shift, source_nbytes)
+    expected = 16 + 8 * table_count
+    record.check(len(head) == expected, 2, f"a head of {expected} bytes", len(head))
+    references = struct.unpack_from(f"<{table_count}Q", head, 16)
+    return ChunkHead(dtype, method, unit_shift, source_nbytes, checksum, references)
+
+
+def _check_ranges(
+    record: Record, method: int, table_count: int, unit_shift: int, source_nbytes: int
+) -> None:
+    """Section 4: "every field must lie in its range", for a CHUNK and for a sub-chunk."""
+    least, most = TABLES.get(method, (0, 0))
     record.check(least <= table_count <= most, 2, f"{least} to {most} tables", table_count)
     # "`unit_shift`: 6 or 9 for static with K > 1, 0 otherwise"
     shifts = (6, 9) if method == STATIC and table_count > 1 else (0,)
     record.check(unit_shift in shifts, 3, f"unit_shift one of {shifts}", unit_shift)
     fits = 1 <= source_nbytes <= MAX_CHUNK_NBYTES
     record.check(fits, 4, f"1 to {MAX_CHUNK_NBYTES} source bytes", source_nbytes)
-    expected = 16 + 8 * table_count
-    record.check(len(head) == expected, 2, f"a head of {expected} bytes", len(head))
-    references = struct.unpack_from(f"<{table_count}Q", head, 16)
-    return ChunkHead(dtype, method, unit_shift, source_nbytes, checksum, references)
 
 
 def parse_same_as_head(record: Record) -> SameAsHead:
@@ -119,21 +129,59 @@ def parse_same_as_head(record: Record) -> SameAsHead:
 
 def decode_chunk(record: Record, head: ChunkHead, named: Mapping[int, Table]) -> bytes:
     """The source bytes of a CHUNK; `named` holds the tables it may refer to by name."""
+    source = _decode_body(record, head, named)
+    computed = xxh3_64(source)
+    # "the decoded bytes must number `source_nbytes` and have the stated XXH3-64"
+    expected = f"decoded bytes with XXH3-64 {head.checksum:#x}"
+    record.check(computed == head.checksum, 8, expected, f"{computed:#x}", ChecksumError)
+    return source
+
+
+def _decode_body(record: Record, head: ChunkHead, named: Mapping[int, Table]) -> bytes:
+    """What a body restores, by its method."""
     if head.method == RAW:
         source = _decode_raw(record, head)
     elif head.method == CONSTANT:
         source = _decode_constant(record, head)
     elif head.method == ZSTD:
         source = _decode_zstd(record, head)
+    elif head.method == COMPOSED:
+        source = _decode_composed(record, head, named)
     else:
         source = _decode_coded(record, head, named)
-    # "the decoded bytes must number `source_nbytes` and have the stated XXH3-64"
     found = len(source)
     record.check(found == head.source_nbytes, 4, f"{head.source_nbytes} decoded bytes", found)
-    computed = xxh3_64(source)
-    expected = f"decoded bytes with XXH3-64 {head.checksum:#x}"
-    record.check(computed == head.checksum, 8, expected, f"{computed:#x}", ChecksumError)
     return source
+
+
+def _decode_composed(record: Record, head: ChunkHead, named: Mapping[int, Table]) -> bytes:
+    """Section 5.11: the sub-chunks are decoded as chunks are, the rest is in composed.py."""
+    where, start = record.where, record.body_start
+    body = parse_composed(record.body, head.source_nbytes, where, start)
+    references = iter(head.references)
+    restored = []
+    for sub in body.sub_chunks:
+        # A record whose head begins with the fields of the sub-chunk and ends where its body does.
+        between = record.body[sub.start : sub.body_start]
+        at = start + sub.start - PREFIX_NBYTES
+        part = Record(where.within("sub-chunk"), at, CHUNK, 0, between, sub.body, 0)
+        part.check_dtype(0, sub.dtype)
+        part.check_method(1, sub.method)
+        # "its method must not be composed"
+        part.check(sub.method != COMPOSED, 1, "another method than composed", sub.method)
+        # "dtype must be 0 for raw, constant and zstd"
+        says_nothing = sub.method in (RAW, CONSTANT, ZSTD)
+        part.check(not says_nothing or sub.dtype == 0, 0, "dtype 0", sub.dtype)
+        _check_ranges(part, sub.method, sub.table_count, sub.unit_shift, sub.source_nbytes)
+        # "Its references are the next `table_count` ones of the chunk's"
+        own = tuple(islice(references, sub.table_count))
+        part.check(len(own) == sub.table_count, 2, f"{len(own)} tables", sub.table_count)
+        fields = ChunkHead(sub.dtype, sub.method, sub.unit_shift, sub.source_nbytes, 0, own)
+        restored.append(_decode_body(part, fields, named))
+    # "all of which must be used"
+    left = sum(1 for _ in references)
+    record.check(left == 0, 2, "references of sub-chunks only", f"{left} more")
+    return body.join(b"".join(restored))
 
 
 def _decode_raw(record: Record, head: ChunkHead) -> bytes:

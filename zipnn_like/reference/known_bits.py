@@ -13,7 +13,7 @@ from zipnn_like.reference.records import check
 from zipnn_like.reference.static import BLOCK_VALUES, SUPERBLOCK, U8, Layout
 
 # Section 5.8: "bit 16 `one_sign`; bit 17 `sign`, 0 unless `one_sign` is set; bits 18 to 23
-# `shift` k, not 0 when `one_sign` is set (5.9); other bits zero".
+# `shift` k, not 0 when `one_sign` is set (5.9)".
 ONE_SIGN_BIT, SIGN_BIT, SHIFT_BIT, END_BIT = 16, 17, 18, 24
 # Section 5.9: "values of 4 or 8 bytes (F32, C64, F64)".
 MIN_WIDTH = 4
@@ -22,7 +22,7 @@ SUPERBLOCK_VALUES = SUPERBLOCK * BLOCK_VALUES
 
 @dataclass(frozen=True)
 class Announced:
-    """Section 5.8, the upper half of the arrangement's first field."""
+    """Section 5.8, bits 16 to 23 of the arrangement's first field."""
 
     shift: int  # k
     one_sign: bool
@@ -34,9 +34,8 @@ class Announced:
 
 
 def read_announced(field: int, layout: Layout, where: Where, start: int) -> Announced:
-    """Section 5.8, the bits above `part_count`. `start`: the field's offset in the stream."""
-    shown = f"{field:#010x}"
-    check(field >> END_BIT == 0, where, start, f"bits {END_BIT} to 31 zero", shown)
+    """Section 5.8, the bits after `part_count`. `start`: the field's offset in the stream."""
+    shown, field = f"{field:#010x}", field & (1 << END_BIT) - 1
     one_sign, sign = field >> ONE_SIGN_BIT & 1, field >> SIGN_BIT & 1
     shift = field >> SHIFT_BIT & (1 << END_BIT - SHIFT_BIT) - 1
     # "otherwise the bits 16 to 23 of the first field must be zero"

@@ -34,9 +34,9 @@ MAX_BODY_NBYTES = 16_777_216 + 65_536
 BODY_CHECK_OFFSET, BODY_CHECK_END = 24, 32
 CHUNK, TABLE, SAME_AS, PAGE, ROOT = 0x01, 0x02, 0x03, 0x04, 0x05
 NAMES = {CHUNK: "CHUNK", TABLE: "TABLE", SAME_AS: "SAME_AS", PAGE: "PAGE", ROOT: "ROOT"}
-# Section 4: "A method above 4 or a dtype that is not in 4.1 is *unsupported*, here and wherever
+# Section 4: "A method above 5 or a dtype that is not in 4.1 is *unsupported*, here and wherever
 # they appear".
-DTYPE_COUNT, METHOD_COUNT = 23, 5
+DTYPE_COUNT, METHOD_COUNT = 23, 6
 # Section 7.1: "There are 1 to 512 of them; every page but the last covers 512."
 PAGE_CHUNKS = 512
 # Section 7.1: "`context_nbytes`: at most 1664 * `chunk_count`".

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,43 +39,57 @@ class Layout:
     low_bits: int  # b
 
 
-def decode_symbols(
-    states: U32,
-    words: U16,
-    tables: Sequence[Table],
-    classes: U8,
-    where: Where,
-    start: int,
-) -> tuple[U8, U32]:
-    """Section 5.6, one step of all lanes at a time.
+@dataclass
+class Lanes:
+    """Section 5.6: the states of all lanes, and the words, of which they have taken some.
 
-    states   one u32 per lane
-    classes  for each step, the table that its values use; a step lies in one unit
-    start    offset of the body in the stream, for messages
-    returns  symbols in value order, and the final states
+    start  offset of the states in the stream, for messages
     """
-    owners = [slot_owners(table.frequencies) for table in tables]
-    frequencies = [
-        np.array(table.frequencies, np.uint32)[symbols]
-        for table, (symbols, _) in zip(tables, owners, strict=True)
-    ]
-    x = states.astype(np.uint32)
-    steps = np.empty((len(classes), len(states)), np.uint8)
-    taken = 0
-    for step, table in enumerate(classes.tolist()):
-        slot = x & np.uint32(TABLE_SIZE - 1)
-        steps[step] = owners[table][0][slot]
-        x = frequencies[table][slot] * (x >> np.uint32(TABLE_BITS)) + owners[table][1][slot]
-        # "if x[lane] < 65536: x[lane] = x[lane] * 65536 + words[w];  w = w + 1", lane by lane
-        low = np.flatnonzero(x < STATE_LOW)
-        enough = len(low) <= len(words) - taken
-        check(enough, where, start, f"a word for step {step}", f"{len(words)} words in all")
-        x[low] = x[low] << np.uint32(16) | words[taken : taken + len(low)]
-        taken += len(low)
-    check(taken == len(words), where, start, f"{taken} words", len(words))
-    good = bool(np.all(x >> np.uint32(16) == 1))
-    check(good, where, start, "final states with upper half 1", "another")
-    return steps.reshape(-1), x
+
+    x: U32
+    words: U16
+    where: Where
+    start: int
+    taken: int = 0  # w
+
+    def decode(self, tables: Sequence[Table], classes: U8) -> U8:
+        """Symbols in their order, one step of all lanes at a time.
+
+        classes  for each step, the table that its values use; a step lies in one unit
+        """
+        owners = [slot_owners(table.frequencies) for table in tables]
+        frequencies = [
+            np.array(table.frequencies, np.uint32)[symbols]
+            for table, (symbols, _) in zip(tables, owners, strict=True)
+        ]
+        steps = np.empty((len(classes), len(self.x)), np.uint8)
+        for step, table in enumerate(classes.tolist()):
+            slot = self.x & np.uint32(TABLE_SIZE - 1)
+            steps[step] = owners[table][0][slot]
+            above = self.x >> np.uint32(TABLE_BITS)
+            x = frequencies[table][slot] * above + owners[table][1][slot]
+            # "if x[lane] < 65536: x[lane] = x[lane] * 65536 + words[w];  w = w + 1", lane by lane
+            low = np.flatnonzero(x < STATE_LOW)
+            enough = len(low) <= len(self.words) - self.taken
+            expected = f"a word for step {step}"
+            check(enough, self.where, self.start, expected, f"{len(self.words)} words in all")
+            x[low] = x[low] << np.uint32(16) | self.words[self.taken : self.taken + len(low)]
+            self.taken += len(low)
+            self.x = x
+        return steps.reshape(-1)
+
+    def end(self, in_states: int) -> bytes:
+        """The checks "at the end", and "the missing D bytes of the raw section"."""
+        all_taken = self.taken == len(self.words)
+        check(all_taken, self.where, self.start, f"{self.taken} words", len(self.words))
+        good = bool(np.all(self.x >> np.uint32(16) == 1))
+        check(good, self.where, self.start, "final states with upper half 1", "another")
+        # "the low 16 bits of x[0], x[1], ... are the missing D bytes of the raw section"
+        hidden = (self.x & np.uint32(0xFFFF)).astype("<u2").tobytes()
+        # "when D = 0 every x[lane] must be exactly 65536"
+        empty = in_states > 0 or not any(hidden)
+        check(empty, self.where, self.start, "final states of 65536", "others")
+        return hidden[:in_states]
 
 
 def read_classes(packed: bytes, unit_count: int, table_count: int, where: Where, start: int) -> U8:
@@ -177,6 +191,16 @@ class Counts:
     patch_count: int
     nbytes: int  # of the counts themselves
 
+    @property
+    def blocks(self) -> int:
+        """B, "blocks of 64 values"."""
+        return self.coded // BLOCK_VALUES
+
+    def check_words(self, symbol_count: int, where: Where, start: int) -> None:
+        """Section 5.2: "`word_count` must be at most C (2 C with second symbols, 5.10)"."""
+        fits = self.word_count <= symbol_count
+        check(fits, where, start, f"at most {symbol_count} words", self.word_count)
+
 
 def read_counts(
     body: bytes, source_nbytes: int, layout: Layout, least: int, where: Where, start: int
@@ -193,7 +217,6 @@ def read_counts(
     check(len(body) >= 2 * field, where, start, f"{2 * field} bytes of counts", len(body))
     word_count = int.from_bytes(body[:field], "little")
     patch_count = int.from_bytes(body[field : 2 * field], "little")
-    check(word_count <= coded, where, start, f"at most {coded} words", word_count)
     check(patch_count <= coded, where, start + field, f"at most {coded} patches", patch_count)
     return Counts(value_count, coded, lanes, word_count, patch_count, 2 * field)
 
@@ -207,36 +230,47 @@ class Sections:
     in_states: int  # D
 
 
+def raw_section_nbytes(counts: Counts, layout: Layout) -> int:
+    """Section 5.4: R, of "P byte planes of C bytes each, then the *bit plane*"."""
+    return layout.byte_planes * counts.coded + bit_plane_nbytes(counts.blocks, layout.low_bits)
+
+
+def section_sizes(
+    counts: Counts, layout: Layout, map_nbytes: int, raw_nbytes: int
+) -> dict[str, int]:
+    """Section 5.2, the sizes of all sections in their order.
+
+    map_nbytes  size of the class map, or of what an arranged chunk has in its place
+    raw_nbytes  R
+    """
+    return {
+        "counts": counts.nbytes,
+        "class map": map_nbytes,
+        "states": 4 * counts.lanes,
+        "patches": 4 * counts.patch_count,
+        "gap": 2 * (counts.word_count % 2),
+        "words": 2 * counts.word_count,
+        "raw section": raw_nbytes - in_states_nbytes(counts, raw_nbytes),
+        "tail": counts.value_count % BLOCK_VALUES * layout.width,
+    }
+
+
+def in_states_nbytes(counts: Counts, raw_nbytes: int) -> int:
+    """Section 5.4: D. "When R >= 2 L, the last D = 2 L bytes of the raw section are not stored"."""
+    return 2 * counts.lanes if raw_nbytes >= 2 * counts.lanes else 0
+
+
 def cut_body(
     body: bytes,
     counts: Counts,
     layout: Layout,
     map_nbytes: int,
+    raw_nbytes: int,
     where: Where,
     start: int,
-    *,
-    missing_nbytes: int = 0,
 ) -> Sections:
-    """Section 5.2: "the sizes must add up to `body_nbytes`; the gap must be zero".
-
-    map_nbytes      size of the class map, or of what an arranged chunk has in its place
-    missing_nbytes  of the byte planes, in an arranged chunk that does not store them whole
-    """
-    coded, lanes = counts.coded, counts.lanes
-    blocks = coded // BLOCK_VALUES
-    raw_nbytes = layout.byte_planes * coded + bit_plane_nbytes(blocks, layout.low_bits)
-    raw_nbytes -= missing_nbytes  # R
-    in_states = 2 * lanes if raw_nbytes >= 2 * lanes else 0  # D
-    sizes = {
-        "counts": counts.nbytes,
-        "class map": map_nbytes,
-        "states": 4 * lanes,
-        "patches": 4 * counts.patch_count,
-        "gap": 2 * (counts.word_count % 2),
-        "words": 2 * counts.word_count,
-        "raw section": raw_nbytes - in_states,
-        "tail": counts.value_count % BLOCK_VALUES * layout.width,
-    }
+    """Section 5.2: "the sizes must add up to `body_nbytes`; the gap must be zero"."""
+    sizes = section_sizes(counts, layout, map_nbytes, raw_nbytes)
     total = sum(sizes.values())
     check(len(body) == total, where, start, f"a body of {total} bytes", len(body))
     contents, starts, offset = {}, {}, 0
@@ -245,50 +279,57 @@ def cut_body(
         offset += nbytes
     gap = contents["gap"]
     check(not any(gap), where, starts["gap"], "zero bytes", gap.hex())
-    return Sections(contents, starts, in_states)
+    return Sections(contents, starts, in_states_nbytes(counts, raw_nbytes))
 
 
-def decode_values(
-    counts: Counts,
+def lanes_of(sections: Sections, where: Where) -> Lanes:
+    """Section 5.6: "x[lane] = states[lane];  w = 0"."""
+    states = np.frombuffer(sections.contents["states"], "<u4").astype(np.uint32)
+    words = np.frombuffer(sections.contents["words"], "<u2")
+    return Lanes(states, words, where, sections.starts["states"])
+
+
+def decode_symbol_values(
+    lanes: Lanes,
     sections: Sections,
     layout: Layout,
     tables: Sequence[Table],
     classes: U8,
     where: Where,
-    with_whole_planes: Callable[[U8], U8] | None = None,
-) -> bytes:
-    """Sections 5.4 to 5.7: the values and the tail.
-
-    classes            each coded value's table
-    with_whole_planes  makes the raw section of section 5.4 from another one, where that is stored
-    """
-    coded, lanes, at = counts.coded, counts.lanes, sections.starts
-    states = np.frombuffer(sections.contents["states"], "<u4")
-    words = np.frombuffer(sections.contents["words"], "<u2")
-    symbols, states = decode_symbols(states, words, tables, classes[::lanes], where, at["states"])
+) -> U64:
+    """Sections 5.5 to 5.7: the symbol values after patches. `classes`: each coded value's table."""
+    symbols = lanes.decode(tables, classes[:: len(lanes.x)])
     by_class = np.array([table.symbol_values(layout.symbol_bits) for table in tables])
-    symbol_values = by_class[classes, symbols]
+    symbol_values: U64 = by_class[classes, symbols]
     patches = np.frombuffer(sections.contents["patches"], "<u4")
-    apply_patches(symbol_values, patches, layout.symbol_bits, where, at["patches"])
+    apply_patches(symbol_values, patches, layout.symbol_bits, where, sections.starts["patches"])
+    return symbol_values
 
-    # "the low 16 bits of x[0], x[1], ... are the missing D bytes of the raw section"
-    hidden = (states & np.uint32(0xFFFF)).astype("<u2").tobytes()
-    empty = sections.in_states > 0 or not any(hidden)
-    check(empty, where, at["states"], "final states of 65536", "others")
-    stored = sections.contents["raw section"]
-    raw = np.frombuffer(stored + hidden[: sections.in_states], np.uint8)
-    if with_whole_planes is not None:
-        raw = with_whole_planes(raw)
-    planes = [from_pair_order(raw[n * coded : (n + 1) * coded]) for n in range(layout.byte_planes)]
-    low_bits = np.zeros(coded, np.uint64)
-    if layout.low_bits:
-        plane = raw[layout.byte_planes * coded :]
-        blocks = coded // BLOCK_VALUES
-        at_plane = at["tail"] + sections.in_states - len(plane)
-        paired = unpack_bit_plane(plane, blocks, layout.low_bits, where, at_plane)
-        low_bits = from_pair_order(paired)
-    values = join_values(symbol_values, planes, low_bits, layout)
-    return values + sections.contents["tail"]
+
+def whole_raw_section(lanes: Lanes, sections: Sections) -> U8:
+    """Section 5.4: all R bytes of the raw section. The lanes are at their end."""
+    hidden = lanes.end(sections.in_states)
+    return np.frombuffer(sections.contents["raw section"] + hidden, np.uint8)
+
+
+def low_bits_of_plane(
+    plane: U8, counts: Counts, sections: Sections, layout: Layout, where: Where
+) -> U64:
+    """Section 5.4: the low bits of all coded values. `plane`: the end of the raw section."""
+    if layout.low_bits == 0:
+        return np.zeros(counts.coded, np.uint64)
+    at = sections.starts["tail"] + sections.in_states - len(plane)
+    return from_pair_order(unpack_bit_plane(plane, counts.blocks, layout.low_bits, where, at))
+
+
+def split_raw_section(
+    raw: U8, counts: Counts, sections: Sections, layout: Layout, where: Where
+) -> tuple[list[U64], U64]:
+    """Section 5.4: byte planes and low bits of all coded values."""
+    coded, count = counts.coded, layout.byte_planes
+    planes = [from_pair_order(raw[n * coded : (n + 1) * coded]) for n in range(count)]
+    low_bits = low_bits_of_plane(raw[count * coded :], counts, sections, layout, where)
+    return planes, low_bits
 
 
 def decode_static(
@@ -302,13 +343,20 @@ def decode_static(
 ) -> bytes:
     """Sections 5.2 to 5.7: the source bytes of a static chunk. `start`: the body's offset."""
     counts = read_counts(body, source_nbytes, layout, BLOCK_VALUES, where, start)
+    counts.check_words(counts.coded, where, start)
     unit_count = -(-counts.coded >> unit_shift) if len(tables) > 1 else 0
     map_nbytes = -(-unit_count * class_bits(len(tables)) // 32) * 4
-    sections = cut_body(body, counts, layout, map_nbytes, where, start)
+    raw_nbytes = raw_section_nbytes(counts, layout)
+    sections = cut_body(body, counts, layout, map_nbytes, raw_nbytes, where, start)
 
     classes = np.zeros(counts.coded, np.uint8)
     if unit_count:
         packed, at = sections.contents["class map"], sections.starts["class map"]
         of_units = read_classes(packed, unit_count, len(tables), where, at)
         classes = np.repeat(of_units, 1 << unit_shift)[: counts.coded]
-    return decode_values(counts, sections, layout, tables, classes, where)
+
+    lanes = lanes_of(sections, where)
+    symbol_values = decode_symbol_values(lanes, sections, layout, tables, classes, where)
+    raw = whole_raw_section(lanes, sections)
+    planes, low_bits = split_raw_section(raw, counts, sections, layout, where)
+    return join_values(symbol_values, planes, low_bits, layout) + sections.contents["tail"]
