@@ -66,7 +66,8 @@ def measure(dtype: str, nbytes: int, isas: list[str]) -> list[dict[str, Any]]:
     """One row for each instruction set: GB/s and ratios to memcpy."""
     source = gaussian(dtype, nbytes)
     wire = znl.compress(source, dtype=dtype, level="fast", threads=1)
-    room, copy = bytearray(len(source)), np.empty(len(source), np.uint8)
+    # Both in large pages, which numpy asks for.
+    room, copy = np.empty(len(source), np.uint8), np.empty(len(source), np.uint8)
     view = np.frombuffer(source, np.uint8)
     seconds: dict[str, list[float]] = {}
 
@@ -80,7 +81,7 @@ def measure(dtype: str, nbytes: int, isas: list[str]) -> list[dict[str, Any]]:
             note("memcpy", _seconds(lambda: np.copyto(copy, view), repeats))
             note(f"{isa} in", _seconds(lambda: _compress(source, dtype), repeats))
             note(f"{isa} out", _seconds(lambda: _decompress(wire, room), repeats))
-    if bytes(room) != source:
+    if room.tobytes() != source:
         raise SystemExit(f"{dtype}: the round trip gives other bytes")
     median = {name: statistics.median(taken) / repeats for name, taken in seconds.items()}
     return [
@@ -103,7 +104,7 @@ def _compress(source: bytes, dtype: str) -> bytes:
     return znl.compress(source, dtype=dtype, level="fast", threads=1)
 
 
-def _decompress(wire: bytes, room: bytearray) -> None:
+def _decompress(wire: bytes, room: np.ndarray[Any, Any]) -> None:
     znl.decompress(wire, out=room, threads=1)
 
 

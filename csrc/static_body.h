@@ -193,12 +193,6 @@ typedef struct {
     uint8_t plane_tail[4 * ZNL_BLOCK_VALUES * 8];
 } znl_static_decode_chunk_scratch;
 
-/* The same for one arranged chunk. */
-typedef struct {
-    znl_arrangement arrangement;
-    uint8_t values[ZNL_MAX_STATIC_VALUES * 8]; /* in arranged order; or whole byte planes */
-} znl_arranged_decode_scratch;
-
 /* The same for a chunk with second symbols: one at a time. */
 typedef struct {
     uint16_t symbols[ZNL_MAX_STATIC_VALUES]; /* symbol values */
@@ -219,11 +213,14 @@ int znl_decode_second(const znl_kernels *kernels, const znl_layout *layout,
                       znl_second_decode_scratch *scratch);
 
 typedef struct {
+    /* Of each chunk its values in arranged order, or its byte planes made whole. They come first, for there
+     * they are aligned, and vectors across two lines would take twice as long to store. */
+    uint8_t rooms[2][ZNL_MAX_STATIC_VALUES * 8];
     znl_static_decode_chunk_scratch chunks[2];
+    znl_arrangement arrangements[2];
     znl_model_cache cache; /* cache.count must be 0 at first */
     znl_second_decode_scratch second;
     znl_move_scratch moves;
-    znl_arranged_decode_scratch arranged[2];
 } znl_static_decode_scratch;
 
 /* Decode `count` static or arranged chunks of one layout, 1 or 2, side by side where that gains. The caller
@@ -231,6 +228,7 @@ typedef struct {
  *
  * wire        of each chunk, as for znl_model_cache_find
  * checksums   out, XXH3-64 of each chunk's values
+ * scratch     aligned to 64 bytes
  * returns     ZNL_OK, or the error code of one of them
  */
 int znl_static_decode(const znl_kernels *kernels, const znl_layout *layout,

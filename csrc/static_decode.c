@@ -36,8 +36,9 @@ typedef struct {
     const znl_second *second;           /* NULL: there are no second symbols */
     znl_second_decode_scratch *second_scratch;
     const uint8_t *bit_plane;
-    uint8_t *out; /* the chunk's place, or where its values wait to be restored */
-    size_t block; /* the next one */
+    uint8_t *out;  /* the chunk's place, or where its values wait to be restored */
+    uint8_t *room; /* of the scratch */
+    size_t block;  /* the next one */
     size_t
         streamed_blocks; /* blocks whose low bits are in the wire whole; the states hold the rest */
     size_t patch;        /* the next one */
@@ -70,9 +71,9 @@ static int begin_static(static_decoder *it)
 
 /* Room for byte planes. The chunk's place and the room for values in arranged order are of the same size, and values
  * come into only one of them: the planes get the other. */
-static uint8_t *free_room(const static_decoder *it, znl_arranged_decode_scratch *arranged)
+static uint8_t *free_room(const static_decoder *it)
 {
-    return it->arrangement ? it->chunk->source : arranged->values;
+    return it->arrangement ? it->chunk->source : it->room;
 }
 
 /* Make the byte planes of a reduced chunk whole. */
@@ -84,25 +85,24 @@ static void expand_planes(static_decoder *it, uint8_t *planes)
 }
 
 /* The same of an arranged one; where its values must move, they are decoded into scratch. */
-static int begin_arranged(static_decoder *it, znl_arranged_decode_scratch *arranged)
+static int begin_arranged(static_decoder *it, znl_arrangement *arrangement)
 {
     const znl_chunk *chunk = it->chunk;
     const size_t counts_nbytes = it->shape.counts_nbytes;
     if (chunk->body_nbytes < counts_nbytes) return ZNL_E_TRUNCATED;
     const int64_t nbytes = znl_arrangement_read(
         chunk->body + counts_nbytes, chunk->body_nbytes - counts_nbytes,
-        chunk->source_nbytes / it->layout->width, chunk->table_count, &arranged->arrangement);
+        chunk->source_nbytes / it->layout->width, chunk->table_count, arrangement);
     if (nbytes < 0) return (int)nbytes;
     it->shape.map_nbytes = (size_t)nbytes;
-    znl_arrangement_block_classes(&arranged->arrangement,
-                                  znl_class_count(&arranged->arrangement, chunk->table_count),
+    znl_arrangement_block_classes(arrangement, znl_class_count(arrangement, chunk->table_count),
                                   it->shape.block_count, it->scratch->classes);
-    if (!znl_arrangement_is_source_order(&arranged->arrangement)) {
-        it->arrangement = &arranged->arrangement;
-        it->out = arranged->values;
+    if (!znl_arrangement_is_source_order(arrangement)) {
+        it->arrangement = arrangement;
+        it->out = it->room;
     }
-    const znl_reduction *reduction = &arranged->arrangement.reduction;
-    const znl_second *second = &arranged->arrangement.second;
+    const znl_reduction *reduction = &arrangement->reduction;
+    const znl_second *second = &arrangement->second;
     if (!znl_reduction_is_allowed(it->layout, reduction) ||
         !znl_second_is_allowed(it->layout, second))
         return ZNL_E_BAD_VALUE;
@@ -113,7 +113,7 @@ static int begin_arranged(static_decoder *it, znl_arranged_decode_scratch *arran
     }
     it->shape.raw_nbytes -= znl_reduction_saved_nbytes(reduction, it->shape.coded_count);
     const int status = znl_find_sections(&it->shape, chunk->body, chunk->body_nbytes, &it->found);
-    if (status == ZNL_OK && it->reduction) expand_planes(it, free_room(it, arranged));
+    if (status == ZNL_OK && it->reduction) expand_planes(it, free_room(it));
     return status;
 }
 
@@ -156,9 +156,11 @@ static int begin(const znl_kernels *kernels, const znl_layout *layout, const znl
     it->second_scratch = &scratch->second;
     it->bit_plane = NULL;
     it->out = chunk->source;
+    it->room = scratch->rooms[number];
     it->block = it->patch = it->patch_position = 0;
     znl_xxh3_begin(&it->sum);
-    int status = is_arranged ? begin_arranged(it, &scratch->arranged[number]) : begin_static(it);
+    int status =
+        is_arranged ? begin_arranged(it, &scratch->arrangements[number]) : begin_static(it);
     if (status == ZNL_OK) status = find_models(kernels, it, wire, &scratch->cache);
     if (status != ZNL_OK) return status;
     begin_lanes(it);
@@ -429,8 +431,7 @@ int znl_static_decode(const znl_kernels *kernels, const znl_layout *layout,
     }
     for (unsigned c = 0; c < count; c++) {
         static_decoder *it = &its[c];
-        int status =
-            it->second ? decode_both(kernels, it, free_room(it, &scratch->arranged[c])) : ZNL_OK;
+        int status = it->second ? decode_both(kernels, it, free_room(it)) : ZNL_OK;
         while (status == ZNL_OK && its[c].block < its[c].streamed_blocks)
             status = stream_alone(kernels, &its[c]);
         if (status == ZNL_OK) status = finish(kernels, &its[c], &scratch->moves, &checksums[c]);
