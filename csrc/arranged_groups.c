@@ -6,9 +6,6 @@
 
 #include "static_body.h"
 
-/* A TABLE record of 16 + 36 bytes, again 4 + 36 in the page; a reference in a chunk; in 1/256 bit. */
-#define TABLE_COST ((uint64_t)(92 * 8) << 8)
-#define REFERENCE_COST ((uint64_t)64 << 8)
 /* What moving rows must save, of all coded and raw bits of a chunk: it costs time. */
 #define ROWS_SAVE 1000u
 /* In 1/512 bit a value and square bin: columns of normal values gain about as much by what they differ, at most. */
@@ -70,7 +67,7 @@ static unsigned width_for(unsigned reach)
 /* A table and its references, for each class of a group. */
 static uint64_t class_cost_of(const znl_counted_group *group)
 {
-    return TABLE_COST + group->chunk_count * REFERENCE_COST;
+    return ZNL_TABLE_COST + group->chunk_count * ZNL_REFERENCE_COST;
 }
 
 /* What code and tables of a group cost with these classes, by what its sampled counts cost. */
@@ -128,11 +125,11 @@ static uint64_t try_way(const znl_kernels *kernels, const znl_layout *layout,
         const unsigned raw_bits = 8u * layout->width - layout->symbol_bits;
         it->flat = znl_bins_flat_cost(&way->counts) * it->value_count / way->sampled;
         it->whole = it->flat + ((it->value_count * raw_bits) << 8);
-        it->flat += REFERENCE_COST;
+        it->flat += ZNL_REFERENCE_COST;
     }
     const uint64_t class_bits = measure->row_count * bits_of(way->classes.class_count) +
                                 (by_columns ? 4 * measure->column_count : 0);
-    return way->cost - way->classes.class_count * TABLE_COST + (class_bits << 8);
+    return way->cost - way->classes.class_count * ZNL_TABLE_COST + (class_bits << 8);
 }
 
 /* Choose the cheapest way for a measured chunk, and leave its counts and classes in ways[0]. saved: out, against one
@@ -260,7 +257,7 @@ uint32_t znl_plan_end(const znl_layout *layout, znl_arranged_plan *plans, size_t
         /* A group that does not earn its tables leaves its chunks to others. */
         if (!wanted[i] || (plans[i].kind != ZNL_NOT_ARRANGED &&
                            groups[plans[i].group].saved <=
-                               groups[plans[i].group].classes.class_count * TABLE_COST))
+                               groups[plans[i].group].classes.class_count * ZNL_TABLE_COST))
             plans[i].kind = ZNL_NOT_ARRANGED;
     }
     return scratch->group_count;

@@ -15,10 +15,6 @@
 #define SMALL_VALUES 8192u /* below this a fitted table may cost more than it saves */
 #define NO_GROUP UINT32_MAX
 #define ARRANGED (UINT32_MAX - 1) /* coded already */
-/* A table of its own: TABLE record 16 + 36 bytes, again 4 + 36 in the page. */
-#define TABLE_NBYTES 92
-#define TABLE_COST ((uint64_t)(TABLE_NBYTES * 8) << 8) /* in 1/256 bit */
-#define REFERENCE_COST ((uint64_t)64 << 8)
 
 /* Chunks that share a table. */
 typedef struct {
@@ -98,13 +94,13 @@ static int join_group(const znl_layout *layout, uint64_t own_cost, encode_scratc
     if (groups->count == 0) return 0;
     chunk_group *last = &scratch->groups[groups->count - 1];
     if (groups->is_in_use)
-        return znl_table_cost(&last->table, scratch->counts, bits) <= own_cost + TABLE_COST;
+        return znl_table_cost(&last->table, scratch->counts, bits) <= own_cost + ZNL_TABLE_COST;
     znl_freq_table merged;
     for (unsigned v = 0; v < 1u << bits; v++)
         scratch->merged_counts[v] = scratch->group_counts[v] + scratch->counts[v];
     znl_table_fit(scratch->merged_counts, bits, &merged);
     const uint64_t merged_cost = znl_table_cost(&merged, scratch->merged_counts, bits);
-    if (merged_cost > groups->cost + own_cost + TABLE_COST) return 0;
+    if (merged_cost > groups->cost + own_cost + ZNL_TABLE_COST) return 0;
     memcpy(scratch->group_counts, scratch->merged_counts, sizeof *scratch->counts << bits);
     last->table = merged;
     groups->cost = merged_cost;
@@ -154,7 +150,7 @@ static int encode_by_classes(const znl_kernels *kernels, const znl_layout *layou
     for (size_t i = 0; i < coded_count; i++) scratch->counts[scratch->body.symbols[i]]++;
     znl_table_fit(scratch->counts, bits, &tables[0]);
     const int fitted =
-        znl_table_cost(&tables[0], scratch->counts, bits) + TABLE_COST + REFERENCE_COST <
+        znl_table_cost(&tables[0], scratch->counts, bits) + ZNL_TABLE_COST + ZNL_REFERENCE_COST <
         choice.cost;
     if (fitted) {
         znl_table_name(&tables[0], wire);
@@ -171,7 +167,8 @@ static int encode_by_classes(const znl_kernels *kernels, const znl_layout *layou
         }
     }
     if (znl_static_encode(kernels, layout, tables, chunk, &scratch->body) != ZNL_OK) return 0;
-    if (znl_saved_by_coding(chunk) > (fitted ? TABLE_NBYTES : 0)) chunk->method = ZNL_METHOD_STATIC;
+    if (znl_saved_by_coding(chunk) > (fitted ? ZNL_TABLE_STREAM_NBYTES : 0))
+        chunk->method = ZNL_METHOD_STATIC;
     return fitted;
 }
 
@@ -321,7 +318,8 @@ int64_t znl_encode_chunks(const znl_kernels *kernels, znl_chunk *chunks, size_t 
     for (size_t i = 0; i < chunk_count; i++) {
         znl_chunk *chunk = &chunks[i];
         /* A group that does not earn its table is stored raw. */
-        if (group_of[i] < ARRANGED && scratch->groups[group_of[i]].saved_nbytes <= TABLE_NBYTES)
+        if (group_of[i] < ARRANGED &&
+            scratch->groups[group_of[i]].saved_nbytes <= ZNL_TABLE_STREAM_NBYTES)
             chunk->method = ZNL_METHOD_RAW;
         if (chunk->method != ZNL_METHOD_RAW) continue;
         chunk->table_count = chunk->unit_shift = 0;

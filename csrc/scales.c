@@ -45,12 +45,6 @@ void znl_bins_copy(znl_bin_counts *to, const znl_bin_counts *from)
     znl_bins_add(to, from);
 }
 
-/* n * log2(n) in 1/65536 bit. */
-static uint64_t n_log2_n(uint64_t n)
-{
-    return n < 2 ? 0 : n * znl_log2_q16(n);
-}
-
 /* Neighbouring bins have windows at different places: together they take a wider one. */
 #define WIDE_COUNT 126u
 
@@ -122,16 +116,16 @@ static uint64_t best_window(const wide_counts *counts, unsigned begin, unsigned 
 static uint64_t counts_cost(const wide_counts *counts)
 {
     uint64_t total = (uint64_t)counts->zero + counts->other;
-    uint64_t known = n_log2_n(counts->zero) + n_log2_n(counts->other);
+    uint64_t known = znl_n_log2_n_q16(counts->zero) + znl_n_log2_n_q16(counts->other);
     unsigned begin = 0, end = WIDE_COUNT;
     while (begin < end && counts->of[begin] == 0) begin++;
     while (begin < end && counts->of[end - 1] == 0) end--;
     for (unsigned w = begin; w < end; w++) {
         total += counts->of[w];
-        known += n_log2_n(counts->of[w]);
+        known += znl_n_log2_n_q16(counts->of[w]);
     }
     const uint64_t missing = total - best_window(counts, begin, end);
-    return (n_log2_n(total) - known) / 256 + (missing * 32 << 8);
+    return (znl_n_log2_n_q16(total) - known) / 256 + (missing * 32 << 8);
 }
 
 /* Neighbouring bins that are looked at as one. */

@@ -276,16 +276,11 @@ static int merge_blocks(const znl_kernels *kernels, static_decoder *it, size_t b
     return status == ZNL_OK ? finish_blocks(kernels, it, block_count) : status;
 }
 
-static const uint8_t *bit_plane_of(const static_decoder *it)
-{
-    return it->bit_plane;
-}
-
 /* The bit plane of the superblock that begins with the next block; none where second symbols hold the low bits. */
 static const uint8_t *next_bit_plane(const static_decoder *it)
 {
     if (it->second && it->second->kind == ZNL_SECOND_LOW_BITS) return NULL;
-    return bit_plane_of(it) +
+    return it->bit_plane +
            it->block / ZNL_SUPERBLOCK_BLOCKS * ZNL_BLOCK_VALUES * it->layout->low_bits;
 }
 
@@ -298,7 +293,7 @@ static void prefetch_ahead(const static_decoder *it, size_t block_count)
     const size_t block_values = block_count * ZNL_BLOCK_VALUES;
     const size_t value = it->block * ZNL_BLOCK_VALUES + VALUES_AHEAD;
     const uintptr_t words = (uintptr_t)it->lanes.words + WORDS_AHEAD;
-    const uintptr_t plane = (uintptr_t)bit_plane_of(it) + value * low_bits / 8;
+    const uintptr_t plane = (uintptr_t)it->bit_plane + value * low_bits / 8;
     const uintptr_t out = (uintptr_t)it->out + value * width;
     for (size_t at = 0; at < block_values * low_bits / 8; at += LINE) {
         ZNL_PREFETCH_READ(words + at);
@@ -371,7 +366,7 @@ static int finish_rest(const znl_kernels *kernels, static_decoder *it, size_t re
     znl_static_decode_chunk_scratch *scratch = it->scratch;
     const znl_static_shape *shape = &it->shape;
     const uint8_t *begun = next_bit_plane(it);
-    const size_t begun_nbytes = (size_t)(begun - bit_plane_of(it));
+    const size_t begun_nbytes = (size_t)(begun - it->bit_plane);
     const size_t stored =
         znl_bit_plane_nbytes(shape->block_count, it->layout->low_bits) - shape->state_nbytes;
     memcpy(scratch->plane_tail, begun, stored - begun_nbytes);
@@ -432,9 +427,9 @@ int znl_static_decode(const znl_kernels *kernels, const znl_layout *layout,
     for (unsigned c = 0; c < count; c++) {
         static_decoder *it = &its[c];
         int status = it->second ? decode_both(kernels, it, free_room(it)) : ZNL_OK;
-        while (status == ZNL_OK && its[c].block < its[c].streamed_blocks)
-            status = stream_alone(kernels, &its[c]);
-        if (status == ZNL_OK) status = finish(kernels, &its[c], &scratch->moves, &checksums[c]);
+        while (status == ZNL_OK && it->block < it->streamed_blocks)
+            status = stream_alone(kernels, it);
+        if (status == ZNL_OK) status = finish(kernels, it, &scratch->moves, &checksums[c]);
         if (status != ZNL_OK) return status;
     }
     return ZNL_OK;

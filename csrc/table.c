@@ -73,6 +73,17 @@ const uint32_t znl_log2_points[33] = {0,     2909,  5732,  8473,  11136, 13727, 
                                       42196, 44068, 45904, 47705, 49472, 51207, 52911, 54584, 56229,
                                       57845, 59434, 60997, 62534, 64047, 65536};
 
+uint64_t znl_entropy_q16(const uint32_t *counts, size_t count)
+{
+    uint64_t total = 0, known = 0;
+    for (size_t i = 0; i < count; i++) {
+        total += counts[i];
+        known += znl_n_log2_n_q16(counts[i]);
+    }
+    const uint64_t all = znl_n_log2_n_q16(total);
+    return all > known ? all - known : 0; /* rounded logarithms */
+}
+
 unsigned znl_code_length(unsigned frequency)
 {
     return (ZNL_TABLE_BITS << 8) - ((znl_log2_q16(frequency) + 128) >> 8);

@@ -43,6 +43,10 @@ static inline unsigned znl_floor_log2(uint64_t x)
 #endif
 }
 
+/* What a table of its own and a reference in a chunk cost, in 1/256 bit. */
+#define ZNL_TABLE_COST ((uint64_t)(8 * ZNL_TABLE_STREAM_NBYTES) << 8)
+#define ZNL_REFERENCE_COST ((uint64_t)64 << 8)
+
 /* log2 of 1, 1 + 1/32 ... 2 in 1/65536. */
 extern const uint32_t znl_log2_points[33];
 
@@ -56,6 +60,12 @@ static inline uint32_t znl_log2_q16(uint64_t x)
     const uint32_t from = znl_log2_points[fraction >> 11];
     const uint32_t to = znl_log2_points[(fraction >> 11) + 1];
     return (whole << 16) + from + (((to - from) * (fraction & 0x7ff)) >> 11);
+}
+
+/* n * log2(n) in 1/65536 bit. */
+static inline uint64_t znl_n_log2_n_q16(uint64_t n)
+{
+    return n < 2 ? 0 : n * znl_log2_q16(n);
 }
 
 /* Code length of a symbol of this frequency (1 to 4095), in 1/256 bit, rounded up. */

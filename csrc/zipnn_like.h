@@ -23,6 +23,8 @@
 #define ZNL_PAGE_CHUNKS 512
 #define ZNL_ENTRY_NBYTES 24
 #define ZNL_MAX_TABLES_KEPT 1024
+#define ZNL_TABLE_STREAM_NBYTES                                                                    \
+    92                        /* of a table: its record, 16 + 36 bytes, and 4 + 36 in the page */
 #define ZNL_FRAME_NBYTES 2432 /* of a chunk's records without its body, at most */
 
 #define ZNL_METHOD_RAW 0
@@ -234,6 +236,9 @@ void znl_stream_next_page(znl_stream *stream);
  * in halves of a byte. Looks at up to 256 values of each: it says no to nearly all weights, and yes is no promise
  * (docs/models.md). Returns how many there are. */
 size_t znl_list_composable(const znl_chunk *chunks, size_t chunk_count, uint32_t *numbers);
+
+/* What symbols that occur this often take together at their entropy, in 1/65536 bit, the same on every machine. */
+uint64_t znl_entropy_q16(const uint32_t *counts, size_t count);
 
 /* 1 when in[0..in_nbytes) is one value of `width` bytes again and again. */
 int znl_is_constant(const uint8_t *in, size_t in_nbytes, size_t width);

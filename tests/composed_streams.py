@@ -306,7 +306,6 @@ COMPOSED_CORRUPT: dict[str, bytes] = {
     "above_8_mib": large(8 * MIB + 2).stream(),
     "no_sub_chunk": replace(ZIGZAG, sub_count=0).stream(),
     "sub_count_low": replace(ZIGZAG, sub_count=1).stream(),
-    "sub_count_high": replace(ZIGZAG, sub_count=3).stream(),
     "sub_count_255": replace(ZIGZAG, sub_count=255).stream(),
     "65_sub_chunks": replace(
         MASKED,
@@ -416,6 +415,14 @@ COMPOSED_CORRUPT: dict[str, bytes] = {
 }
 
 COMPOSED_UNSUPPORTED: dict[str, bytes] = {
+    # Its third sub-chunk is bytes of bodies, which name no dtype.
+    "sub_count_high": replace(ZIGZAG, sub_count=3).stream(),
+    "sub_method_6_behind_a_size_that_is_wrong": replace(
+        ZIGZAG, subs=(replace(ZIGZAG.subs[0], method=6), *ZIGZAG.subs[1:]), tail=bytes(4)
+    ).stream(),
+    "sub_method_6_in_planes_of_width_5": replace(
+        ZIGZAG, subs=(*ZIGZAG.subs[:-1], replace(ZIGZAG.subs[-1], method=6)), width=5
+    ).stream(),
     "transform_5": replace(ZIGZAG, transform=5).stream(),
     "transform_255": replace(ZIGZAG, transform=255).stream(),
     "sub_dtype_23": ZIGZAG.with_sub(0, dtype=23).stream(),

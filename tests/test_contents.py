@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from strategies import Values
 
 import zipnn_like as znl
-from zipnn_like import rows
+from zipnn_like import contents, rows
 from zipnn_like.compressor import plan
 from zipnn_like.contents import LEAST_NBYTES, Cutter, LoadedBatch
 from zipnn_like.dtypes import BY_NAME, find
@@ -363,3 +363,22 @@ def test_a_writer_cuts_constant_rows_off_large_tensors(tmp_path: Path) -> None:
         writer.add("padded", padded((3000, 384), 2500))
     with znl.open(path) as archive:
         assert archive.info("padded").methods["constant"].source_bytes == 500 * 768
+
+
+def test_few_batches_wait_however_small_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "MOST_AHEAD", 16)
+    arrays = [np.full(1, i, np.int64 if i % 2 else np.int32) for i in range(200)]
+    source = memoryview(b"".join(array.tobytes() for array in arrays))
+    segments = [segment_of(find(each.dtype), each.nbytes, each.shape) for each in arrays]
+    taken = given = 0
+
+    def counted() -> Iterator[LoadedBatch]:
+        nonlocal taken
+        for loaded in planned(segments, source):
+            taken += 1
+            yield loaded
+
+    for _ in Cutter().cut(counted()):
+        assert taken - given <= 17
+        given += 1
+    assert given == taken == 200

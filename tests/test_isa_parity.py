@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders import CHUNK, records_of
 from znl_process import environment, error_line, znl
 
 import zipnn_like
 from zipnn_like import native, reference, self_test
 from zipnn_like.dtypes import DTYPES, DType
 from zipnn_like.errors import ChecksumError, CorruptStreamError, UsageError
+from zipnn_like.format import METHOD_NAMES
+from zipnn_like.reference import arranged
 
 ISAS = native.isas()  # "scalar" first, which the others must equal
 X86_ISAS = ["scalar", "sse4", "avx2", "avx512"]  # each holds those before it
@@ -229,3 +232,25 @@ def test_the_self_test_passes_and_finds_a_kernel_that_fails(
     monkeypatch.setattr(self_test, "decompress", lambda stream, threads: b"other bytes")
     assert any("F32 (noise) is not restored" in line for line in self_test.run())
     assert native.isa_name() == before
+
+
+def test_the_self_test_uses_every_method_and_every_second_symbol(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds: set[int] = set()
+    read_second = arranged.read_second
+
+    def note(*arguments: Any) -> Any:
+        second = read_second(*arguments)
+        seconds.add(second.kind)
+        return second
+
+    monkeypatch.setattr(arranged, "read_second", note)
+    methods: set[int] = set()
+    for dtype, kind, source in self_test.samples():
+        for level in self_test.LEVELS:
+            stream = zipnn_like.compress(source, dtype=dtype, level=level)
+            assert reference.decode(stream) == source, (dtype.name, kind)
+            methods |= {record.head[1] for record in records_of(stream) if record.kind == CHUNK}
+    assert methods == set(METHOD_NAMES)
+    assert seconds == {0, 1, 2}

@@ -19,11 +19,11 @@ from .composed import encode_batch
 from .dtypes import BYTES
 from .format import CONSTANT, ZSTD
 from .levels import Level
-from .native import ffi
+from .native import ffi, lib
 from .segments import OPAQUE_CHUNK_NBYTES, Batch, Chunk, plan_chunks
 
 RECORD_NBYTES = 32 + 24  # of a chunk: what stands before its body, its entry in the page
-TABLE_NBYTES = 92  # with its record and its copy in the page
+TABLE_NBYTES = int(lib.ZNL_TABLE_STREAM_NBYTES)
 PARTED_FROM = 1 << 13  # values of a joined chunk that is also coded as at `fast` ...
 SMALL_MEMBER_VALUES = 1 << 12  # ... when its members have less on average
 SHORT_CONSTANT_NBYTES = 64 << 10  # below this a constant chunk may join a zstd frame

@@ -68,12 +68,12 @@ class Run:
 
 
 def bodies_nbytes(batch: Batch) -> int:
-    """Room that encode_batch needs for the bodies of a batch."""
+    """Room that encode_simply needs for the bodies of a batch."""
     return batch.nbytes + len(batch.chunks) * BODY_SLACK_NBYTES
 
 
-def encode_batch(batch: Batch, source: memoryview, level: Level, bodies: memoryview) -> Run:
-    """Encode adjacent chunks of one dtype.
+def encode_simply(batch: Batch, source: memoryview, level: Level, bodies: memoryview) -> Run:
+    """Encode adjacent chunks of one dtype by any method but composed.
 
     source  batch.nbytes bytes
     bodies  bodies_nbytes(batch) bytes to write to: the chunks of the run point into both
@@ -247,11 +247,12 @@ def run_of_one(
     return run
 
 
-def decode_run(run: Run, target: memoryview, *, has_left: bool = True) -> None:
-    """Decode all chunks of a run but the repeats into a view of its source_nbytes; check checksums.
+def decode_simply(run: Run, target: memoryview, *, has_left: bool = True) -> None:
+    """Decode a run into a view of its source_nbytes, but for composed chunks and repeats.
+
+    Their places are left as they are, the others checked by their checksums.
 
     has_left  some chunks may be zstd frames, composed or repeats
-    Composed chunks are left to the caller.
     Raises CorruptStreamError, ChecksumError.
     """
     scratch = _scratch("decode", int(lib.znl_decode_scratch_nbytes()))

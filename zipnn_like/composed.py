@@ -20,9 +20,9 @@ from .segments import Batch
 def encode_batch(batch: Batch, source: memoryview, level: Level, bodies: memoryview) -> Run:
     """Encode adjacent chunks of one dtype, each by the method that makes it smallest.
 
-    source, bodies  as for chunk_codec.encode_batch
+    source, bodies  as for chunk_codec.encode_simply
     """
-    run = chunk_codec.encode_batch(batch, source, level, bodies)
+    run = chunk_codec.encode_simply(batch, source, level, bodies)
     if not level.composes or batch.dtype is BYTES:
         return run
     for number in _worth_a_look(run, batch.dtype):
@@ -50,7 +50,7 @@ def decode_run(run: Run, target: memoryview, *, has_left: bool = True) -> None:
     has_left  some chunks may be zstd frames, composed or repeats
     Raises CorruptStreamError, ChecksumError, UnsupportedFormatError.
     """
-    chunk_codec.decode_run(run, target, has_left=has_left)
+    chunk_codec.decode_simply(run, target, has_left=has_left)
     if not has_left:
         return
     offset = first_table = 0

@@ -77,6 +77,7 @@ def parse(
     if not 1 <= count <= min(MAX_SUB_CHUNKS, room // _SUB_CHUNK.size):
         limit = f"1 to {MAX_SUB_CHUNKS} sub-chunks in {room} bytes"
         raise CorruptStreamError(where.at(start + 1, limit, count))
+    _check_known(body, count, where, start)
     try:
         nbytes = transform.parts_nbytes(fields, source_nbytes)
     except UnfitError as error:
@@ -101,6 +102,14 @@ def refusal(
     return CorruptStreamError(where.at(start + error.offset, expected, error.found))
 
 
+def _check_known(body: memoryview, count: int, where: Where, start: int) -> None:
+    """What is unsupported comes first: a later version may lay the rest out differently."""
+    for number in range(count):
+        at = _FIRST.size + number * _SUB_CHUNK.size
+        format.parse_dtype(body[at], where, start + at)
+        format.check_method(body[at + 1], where, start + at + 1)
+
+
 def _parse_sub_chunks(
     body: memoryview, count: int, where: Where, start: int
 ) -> tuple[SubChunk, ...]:
@@ -110,7 +119,6 @@ def _parse_sub_chunks(
         at = _FIRST.size + number * _SUB_CHUNK.size
         code, method, tables, shift, source_nbytes, nbytes = _SUB_CHUNK.unpack_from(body, at)
         dtype = format.parse_dtype(code, where, start + at)
-        format.check_method(method, where, start + at + 1)
         if method == format.COMPOSED:
             expected = "another method than composed for a sub-chunk"
             raise CorruptStreamError(where.at(start + at + 1, expected, method))

@@ -27,7 +27,7 @@ from .transforms.parts import U8, Guess, Part, UnfitError, sample_of
 _MIN_NBYTES = 256  # of a chunk: what a composed body has beside its content is 40 bytes and more
 _MUST_SAVE = 0.995  # a guess that promises less is not followed up
 _MOST_TRIES = 2
-_TABLE_NBYTES = 92  # of a table of its own, with its record and its copy in the page
+_TABLE_NBYTES = int(lib.ZNL_TABLE_STREAM_NBYTES)
 _PIECE_VALUES = int(lib.ZNL_MAX_STATIC_VALUES)
 _HEAD_NBYTES = 16  # of a CHUNK record before the references
 
@@ -137,7 +137,7 @@ def _encode(
     )
     batch = Batch(dtype, chunks)
     bodies = bytearray(bodies_nbytes(batch))
-    run = chunk_codec.encode_batch(batch, data.data, level, memoryview(bodies))
+    run = chunk_codec.encode_simply(batch, data.data, level, memoryview(bodies))
     made = {
         int(table.name): bytes(ffi.buffer(ffi.addressof(table)))
         for table in run.tables[0 : run.table_count]
@@ -180,7 +180,7 @@ def restore(run: Run, chunk: Any, first_table: int, target: memoryview) -> None:
     wire = memoryview(ffi.buffer(chunk.body, chunk.body_nbytes))
     body = composed_body.parse(wire, len(target), int(chunk.table_count), where, start)
     parts = np.empty(body.parts_nbytes, np.uint8)
-    _decode(run, chunk, first_table, body.sub_chunks, parts.data)
+    _decode(run, chunk, first_table, body.sub_chunks, start, parts.data)
     try:
         body.transform.join(body.fields, parts, np.frombuffer(target, np.uint8))
     except UnfitError as error:
@@ -190,20 +190,25 @@ def restore(run: Run, chunk: Any, first_table: int, target: memoryview) -> None:
 
 
 def _decode(
-    run: Run, chunk: Any, first_table: int, sub_chunks: tuple[SubChunk, ...], parts: memoryview
+    run: Run,
+    chunk: Any,
+    first_table: int,
+    sub_chunks: tuple[SubChunk, ...],
+    start: int,
+    parts: memoryview,
 ) -> None:
-    """Decode sub-chunks one behind the other."""
+    """Decode sub-chunks one behind the other; `start` of the chunk's body, for messages."""
     made = ffi.new("znl_chunk[]", len(sub_chunks))
     used = 0
     for sub, wire in zip(made, sub_chunks, strict=True):
         sub.body, sub.body_nbytes = chunk.body + wire.body_start, len(wire.body)
-        sub.source_nbytes, sub.offset, sub.is_part = wire.source_nbytes, chunk.offset, 1
+        sub.source_nbytes, sub.offset, sub.is_part = wire.source_nbytes, start + wire.body_start, 1
         sub.dtype, sub.method = wire.dtype.code, wire.method
         sub.table_count, sub.unit_shift = wire.table_count, wire.unit_shift
         for number in range(wire.table_count):
             sub.tables[number] = chunk.tables[used + number]
         used += wire.table_count
-    chunk_codec.decode_run(
+    chunk_codec.decode_simply(
         Run(
             made,
             len(made),

@@ -25,6 +25,7 @@ from .segments import SMALL_VALUES, Batch, Chunk, plan_batches
 LEAST_NBYTES = 1024  # a constant or a repeat below that is not worth chunks of its own
 PROBE_STRIDE = 32 << 10  # bytes from probe to probe of a large tensor
 PACKED_NBYTES = 32 << 10  # a member from here on is tried with zstd by itself ...
+MOST_AHEAD = 4096  # batches that wait: a batch may be one number, and costs more than its bytes
 PACKED_BELOW = 0.5  # ... and parted from others when matches leave less than that
 
 
@@ -83,6 +84,8 @@ class Cutter:
     def __init__(self) -> None:
         self._sampler = Sampler()
         self._counts: Counter[Hashable] = Counter()
+        self._large_ahead: Counter[int] = Counter()  # large keys of batches that wait
+        self._lonely: set[int] = set()  # those of them that were seen once so far
         self._ahead: deque[_Seen] = deque()
         self._ahead_nbytes = 0
         self._behind: deque[tuple[int, list[Hashable]]] = deque()  # source bytes, keys
@@ -92,7 +95,8 @@ class Cutter:
         """Yield the same bytes in batches whose chunks are cut, or marked, by their contents."""
         for batch in loaded:
             seen = _look(batch, self._sampler)
-            self._counts.update(seen.keys)
+            self._large_ahead.update(seen.large_keys)
+            self._count(seen.keys, 1)
             self._ahead.append(seen)
             self._ahead_nbytes += batch.batch.nbytes
             while self._ahead and not self._waits():
@@ -102,14 +106,36 @@ class Cutter:
 
     def _waits(self) -> bool:
         """More of the source may turn out to repeat what waits."""
-        return self._ahead_nbytes <= MAX_DISTANCE and any(
-            self._counts[key] == 1 for seen in self._ahead for key in seen.large_keys
+        return (
+            bool(self._lonely)
+            and self._ahead_nbytes <= MAX_DISTANCE
+            and len(self._ahead) <= MOST_AHEAD
         )
+
+    def _count(self, keys: Iterable[Hashable], by: int) -> None:
+        """Count keys in (1) or out (-1), and who is lonely now: looking for it would take long."""
+        for key in keys:
+            self._counts[key] += by
+            if not self._counts[key]:
+                del self._counts[key]
+            if isinstance(key, int):
+                self._judge(key)
+
+    def _judge(self, key: int) -> None:
+        if key in self._large_ahead and self._counts[key] == 1:
+            self._lonely.add(key)
+        else:
+            self._lonely.discard(key)
 
     def _take(self) -> Iterator[LoadedBatch]:
         seen = self._ahead.popleft()
         nbytes = seen.loaded.batch.nbytes
         self._ahead_nbytes -= nbytes
+        for key in seen.large_keys:
+            self._large_ahead[key] -= 1
+            if not self._large_ahead[key]:
+                del self._large_ahead[key]
+            self._judge(key)
         if seen.is_cut or any(self._counts[key] > 1 for key in seen.keys):
             yield from _in_batches(self._chunks(seen), seen.loaded)
         else:
@@ -119,13 +145,7 @@ class Cutter:
         while self._behind_nbytes - self._behind[0][0] >= MAX_DISTANCE:
             nbytes, keys = self._behind.popleft()
             self._behind_nbytes -= nbytes
-            self._forget(keys)
-
-    def _forget(self, keys: Iterable[Hashable]) -> None:
-        for key in keys:
-            self._counts[key] -= 1
-            if not self._counts[key]:
-                del self._counts[key]
+            self._count(keys, -1)
 
     def _chunks(self, seen: _Seen) -> Iterator[Chunk]:
         for part in seen.parts:

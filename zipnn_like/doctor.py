@@ -81,7 +81,7 @@ def _required_version(package: str) -> str:
 
 
 def _libzstd_version() -> str:
-    """The version of the library inside `zstandard`, which decides the bytes of opaque chunks."""
+    """The version of the library inside `zstandard`, which decides bytes (README.md)."""
     try:
         import zstandard
     except ImportError as error:

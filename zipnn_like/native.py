@@ -90,6 +90,15 @@ def address(buffer: Any, *, writable: bool = False) -> Any:
         return ffi.cast("uint8_t *", held)
 
 
+def entropy_q16(counts: Any) -> int:
+    """What symbols that occur this often take together at their entropy, in 1/65536 bit.
+
+    counts  a buffer of uint32
+    """
+    with ffi.from_buffer("uint32_t[]", counts) as held:
+        return int(lib.znl_entropy_q16(held, len(held)))
+
+
 def advise_large_pages(buffer: Any) -> None:
     """Ask for large pages under a writable buffer that was just allocated."""
     lib.znl_advise_large_pages(address(buffer, writable=True), len(buffer))

@@ -41,7 +41,7 @@ class Ending:
 class StoredRun:
     """A run as read.
 
-    left_count      zstd frames and repeats in it
+    left_count      zstd frames, composed chunks and repeats in it
     original_count  chunks in it that a repeat may refer to
     lease           of the buffer that its bodies lie in: release it when they are decoded
     """

@@ -165,8 +165,6 @@ def _decode_composed(record: Record, head: ChunkHead, named: Mapping[int, Table]
         between = record.body[sub.start : sub.body_start]
         at = start + sub.start - PREFIX_NBYTES
         part = Record(where.within("sub-chunk"), at, CHUNK, 0, between, sub.body, 0)
-        part.check_dtype(0, sub.dtype)
-        part.check_method(1, sub.method)
         # "its method must not be composed"
         part.check(sub.method != COMPOSED, 1, "another method than composed", sub.method)
         # "dtype must be 0 for raw, constant and zstd"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from zipnn_like.errors import UnsupportedFormatError, Where
-from zipnn_like.reference.records import check
+from zipnn_like.reference.records import DTYPE_COUNT, METHOD_COUNT, check
 
 # Section 5.11: "`source_nbytes` must be at most 8 MiB"; "`sub_count`: 1 to 64".
 MAX_NBYTES = 8 << 20
@@ -253,10 +253,25 @@ def _check_fields(body: ComposedBody) -> None:
     body.must(body.value <= most, VALUE, f"a value of at most {most}", body.value)
 
 
+def _check_known(body: bytes, count: int, where: Where, start: int) -> None:
+    """ "A transform, and a sub-chunk's dtype or method, that is not known makes the chunk
+    *unsupported*, and this is reported before anything else".
+    """
+    for number in range(count):
+        at = FIELDS.size + SUB_CHUNK.size * number
+        dtype, method = body[at : at + 2]
+        expected = f"a dtype code below {DTYPE_COUNT}"
+        check(dtype < DTYPE_COUNT, where, start + at, expected, dtype, UnsupportedFormatError)
+        expected = f"a method below {METHOD_COUNT}"
+        is_known = method < METHOD_COUNT
+        check(is_known, where, start + at + 1, expected, method, UnsupportedFormatError)
+
+
 def _read_sub_chunks(body: bytes, count: int, where: Where, start: int) -> tuple[SubChunk, ...]:
     room = (len(body) - FIELDS.size) // SUB_CHUNK.size
     fits = 1 <= count <= min(MAX_SUB_CHUNKS, room)
     check(fits, where, start + 1, f"1 to {MAX_SUB_CHUNKS} sub-chunks, {room} at most", count)
+    _check_known(body, count, where, start)
     found = []
     body_start = FIELDS.size + SUB_CHUNK.size * count
     for number in range(count):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from .. import native
 from ..dtypes import BY_NAME, DType
 from .parts import U8, Unsigned
 
@@ -24,7 +24,8 @@ _CODER_LOSS = 1.002  # of the static coder: states, tables, rounded frequencies
 _PATCH_BITS = 32
 _HUFFMAN_LOSS = 1.01  # of zstd, which takes what no table fits
 _TOP_BITS = 16
-_DIGITS = 6  # fewer than processors agree on: what is written must not depend on them
+_LN_2 = 0.6931471805599453
+_BIAS_OF_SYMBOL = 0.5 / _LN_2  # bits that a sample's entropy is too low (Miller and Madow)
 _COUNTED_LOG2 = 17
 _PROBE_NBYTES = 32 << 10
 
@@ -44,14 +45,13 @@ _ROTATED = {
 
 def entropy(counts: Counts) -> float:
     """Bits a symbol of what has these counts, corrected for the size of the sample."""
-    seen = counts[counts > 0]
-    total = int(seen.sum())
+    seen = np.ascontiguousarray(counts[counts > 0], np.uint32)
     if len(seen) < 2:
         return 0.0
-    shares = seen / total
-    plain = -float((shares * np.log2(shares)).sum())
-    corrected = plain + (len(seen) - 1) / (2 * math.log(2) * total)  # Miller and Madow
-    return round(corrected, _DIGITS)
+    # Not by numpy's logarithm: what is written must not depend on the processor's.
+    return (native.entropy_q16(seen.data) / 65536 + (len(seen) - 1) * _BIAS_OF_SYMBOL) / int(
+        seen.sum()
+    )
 
 
 def counts_of(data: U8) -> Counts:
@@ -66,7 +66,7 @@ def e8m0_bits(counts: Counts) -> float:
     inside = sums[_WINDOW : _WINDOW + 256] - sums[:256]
     inside[1 : 256 - _WINDOW + 1] += counts[0]
     outside = 1 - int(inside.max()) / total
-    unused = max(0, _WINDOW + 1 - int(np.count_nonzero(counts))) / _TABLE_SIZE / math.log(2)
+    unused = max(0, _WINDOW + 1 - int(np.count_nonzero(counts))) / _TABLE_SIZE / _LN_2
     return entropy(counts) + _PATCH_BITS * outside + unused
 
 

@@ -91,7 +91,7 @@ def check_unused(fields: Fields, *names: str) -> None:
 def check_width(fields: Fields, source_nbytes: int, *widths: int) -> int:
     """The number of values: whole ones, of one of these widths."""
     width = fields.width
-    check_field(width in widths, WIDTH_AT, f"a width of {widths}", width)
+    check_field(width in widths, WIDTH_AT, f"a width of {' or '.join(map(str, widths))}", width)
     whole = source_nbytes % width == 0
     check_field(whole, WIDTH_AT, f"a width that divides {source_nbytes} bytes", width)
     return source_nbytes // width
