@@ -73,6 +73,7 @@ static void init_avx512(znl_kernels *kernels)
     kernels->count_contexts = znl_count_contexts_avx512;
     kernels->sort_second = znl_sort_second_avx512;
     kernels->spread_second = znl_spread_second_avx512;
+    kernels->score_row = znl_score_row_avx512;
     kernels->xxh3_64 = znl_xxh3_64_avx512;
     kernels->xxh3_blocks = znl_xxh3_blocks_avx512;
 }

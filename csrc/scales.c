@@ -99,6 +99,10 @@ static uint64_t best_window(const wide_counts *counts, unsigned begin, unsigned 
 {
     uint64_t sum = 0, best = 0;
     unsigned next = begin;
+    if (end - begin < ZNL_SYMBOL_COUNT) {
+        for (unsigned w = begin; w < end; w++) sum += counts->of[w];
+        return sum + counts->zero;
+    }
     for (unsigned w = begin; w < end; w++) {
         sum += counts->of[w];
         if (w >= begin + ZNL_SYMBOL_COUNT - 1) sum -= counts->of[w - (ZNL_SYMBOL_COUNT - 1)];

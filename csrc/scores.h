@@ -75,7 +75,7 @@ typedef struct {
 typedef void znl_find_places_fn(const znl_score_rule *rule, const znl_windows *windows,
                                 const uint8_t *in, const int8_t *columns, uint16_t *places);
 
-znl_score_row_fn znl_score_row_scalar, znl_score_row_sse4, znl_score_row_avx2;
+znl_score_row_fn znl_score_row_scalar, znl_score_row_sse4, znl_score_row_avx2, znl_score_row_avx512;
 znl_find_places_fn znl_find_places_scalar, znl_find_places_sse4, znl_find_places_avx2;
 
 #endif
