@@ -239,6 +239,33 @@ size_t znl_list_composable(const znl_chunk *chunks, size_t chunk_count, uint32_t
 
 /* What symbols that occur this often take together at their entropy, in 1/65536 bit, the same on every machine. */
 uint64_t znl_entropy_q16(const uint32_t *counts, size_t count);
+/* 1 when F32 values, rows of row_values or 0, seem to be worth it to take scales out of them, by a few values at three places. */
+int znl_looks_scaled(const uint8_t *values, size_t value_count, size_t row_values);
+
+/* 1 when F32 values, `stride` values apart, seem to be narrow ones times one scale: three of them or more are
+ * needed to tell. Plain weights say yes once in a million times, and no after one microsecond. */
+int znl_seem_scaled(const uint8_t *values, size_t stride, size_t count);
+
+/* Take the scales out of F32 values: number i has scale i / run modulo scale_count.
+ *
+ * run          value_count / scale_count, or 1
+ * scales       out, scale_count F32
+ * halves       out, value_count F16, which times their scales are the values; the largest of a scale are 2^15 and more
+ * spans        out, scale_count: bits from the highest to the lowest that is set in all F16 of a scale, less 1; where
+ *              that is more than 7, some number that is
+ * returns      1, or 0 when there are no such scales
+ * source       docs/format.md section 5.11
+ */
+int znl_split_scaled(const uint8_t *source, size_t value_count, size_t run, size_t scale_count,
+                     uint8_t *scales, uint8_t *halves, uint8_t *spans);
+
+/* Multiply scales in again. Scales and narrow values are wire, untrusted; run and scale_count are at least 1.
+ *
+ * are_bytes    narrow values are I8, else F16
+ * returns      0, or ZNL_E_BAD_VALUE for a scale, a narrow value or a product that can't be
+ */
+int64_t znl_join_scaled(const uint8_t *scales, const uint8_t *narrow_values, int are_bytes,
+                        size_t value_count, size_t run, size_t scale_count, uint8_t *out);
 
 /* 1 when in[0..in_nbytes) is one value of `width` bytes again and again. */
 int znl_is_constant(const uint8_t *in, size_t in_nbytes, size_t width);

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 
@@ -26,9 +27,9 @@ from zipnn_like.errors import (
 )
 
 COMPOSED = 5
-PLANES, NIBBLES, SIXES, PALETTE, SPARSE = range(5)
+PLANES, NIBBLES, SIXES, PALETTE, SPARSE, SCALED = range(6)
 BYTES, BF16, E8M0, F6, U8, I16, U16, I32, U32, I64, BOOL = 0, 4, 10, 11, 15, 16, 17, 18, 19, 20, 22
-F32 = 2
+F32, F16 = 2, 3
 MIB = 1 << 20
 
 
@@ -248,6 +249,79 @@ def _sparse(
     return Composed(source, dtype, SPARSE, width, subs, **fields)
 
 
+def _planes_transposed() -> Composed:
+    random = Lcg(88)
+    columns = [[random.next() % 2**16] * 21 for _ in range(15)]
+    source = [columns[k][row] for row in range(21) for k in range(15)]
+    low, high = planes([value for column in columns for value in column], 2)
+    fields = {"mode": 4, "value_count": 15}
+    return Composed(packed_values(source, 2), F16, PLANES, 2, (zstd(low), zstd(high)), **fields)
+
+
+def _planes_transposed_delta() -> Composed:
+    values = [[100 * k + 7 * row for k in range(9)] for row in range(30)]
+    source = [value for row in values for value in row]
+    turned = [values[row][k] for k in range(9) for row in range(30)]
+    steps = [zigzag(b - a, 4) for a, b in zip([3, *turned], turned, strict=False)]
+    parts = planes(steps, 4)
+    fields = {"mode": 7, "value_count": 9, "value": 3}
+    subs = tuple(raw(part) for part in parts)
+    return Composed(packed_values(source, 4), I32, PLANES, 4, subs, **fields)
+
+
+def f32(value: Fraction) -> bytes:
+    """The F32 that is nearest to a value within the normal ones: of two, the even one."""
+    if value == 0:
+        return bytes(4)
+    exponent = 0
+    magnitude = abs(value)
+    while magnitude >= 1 << 24:
+        magnitude, exponent = magnitude / 2, exponent + 1
+    while magnitude < 1 << 23:
+        magnitude, exponent = magnitude * 2, exponent - 1
+    significand = round(magnitude)  # of a Fraction: to the even one of two
+    if significand == 1 << 24:
+        significand, exponent = 1 << 23, exponent + 1
+    bits = (exponent + 150) << 23 | significand & 0x7FFFFF | (value < 0) << 31
+    return bits.to_bytes(4, "little")
+
+
+def half_of(bits: int) -> Fraction:
+    """The value of an F16."""
+    biased, fraction = bits >> 10 & 31, bits & 1023
+    significand = fraction + (1024 if biased else 0)
+    value = Fraction(significand) * Fraction(2) ** (max(biased, 1) - 25)
+    return -value if bits >> 15 else value
+
+
+def float_of(bits: int) -> Fraction:
+    """The value of a normal F32 without a sign."""
+    significand = bits & 0x7FFFFF | 0x800000
+    return Fraction(significand) * Fraction(2) ** ((bits >> 23) - 150)
+
+
+def _scaled(count: int, run: int, scale_count: int, mode: int, seed: int) -> Composed:
+    """Narrow values of any exponent, subnormal F16 and zeros of both signs among them."""
+    random = Lcg(seed)
+    scales = [(100 + random.below(50)) << 23 | random.next() % 2**23 for _ in range(scale_count)]
+    if mode:
+        narrow = [random.below(256) for _ in range(count)]
+        values = [Fraction(byte - 256 if byte > 127 else byte) for byte in narrow]
+    else:
+        narrow = [random.below(31) << 10 | random.below(1024) for _ in range(count)]
+        narrow = [bits | random.below(2) << 15 for bits in narrow]
+        narrow[:6] = [0, 0x8000, 1, 0x83FF, 0x7BFF, 0x0400][:count]
+        values = [half_of(bits) for bits in narrow]
+    source = b""
+    for i, value in enumerate(values):
+        product = f32(value * float_of(scales[i // run % scale_count]))
+        is_minus_zero = mode == 0 and narrow[i] == 0x8000
+        source += b"\0\0\0\x80" if is_minus_zero else product
+    subs = (raw(packed_values(scales, 4)), raw(packed_values(narrow, 1 if mode else 2)))
+    fields = {"mode": mode, "value_count": scale_count, "value": run}
+    return Composed(source, F32, SCALED, 4, subs, **fields)
+
+
 def _pieces() -> Composed:
     """Parts cut anywhere, into as many sub-chunks as there may be."""
     chunk = _sparse(2, BF16, 500, 5, 5, 0x8000, 80)
@@ -275,6 +349,13 @@ GOOD_COMPOSED: dict[str, Composed] = {
     "sparse_without_others": _sparse(4, F32, 90, 0, 1, 0x80000000, 84),
     "sparse_of_many": _sparse(4, F32, 65, 14, 3, 0, 85),
     "pieces": _pieces(),
+    "planes_transposed": _planes_transposed(),
+    "planes_transposed_delta": _planes_transposed_delta(),
+    "scaled_rows": _scaled(330, 33, 10, 0, 89),
+    "scaled_columns": _scaled(330, 1, 11, 0, 90),
+    "scaled_whole": _scaled(130, 130, 1, 0, 91),
+    "scaled_groups_i8": _scaled(300, 32, 4, 1, 92),
+    "scaled_of_one": _scaled(7, 1, 7, 1, 93),
 }
 
 # --- streams that break one rule ------------------------------------------------------------------
@@ -290,6 +371,24 @@ RAW_HALVES = replace(
     tables=(),
 )
 LAST_OF_FEW = len(FEW.parts) - 1  # holds one number and a zero
+
+
+TURNED, ROWS = GOOD_COMPOSED["planes_transposed"], GOOD_COMPOSED["scaled_rows"]
+
+
+def with_half(half: int) -> Composed:
+    """Another F16 in the first row."""
+    parts = bytearray(ROWS.parts)
+    struct.pack_into("<H", parts, 40 + 2 * 9, half)
+    return replace(ROWS, subs=(raw(bytes(parts)),))
+
+
+def with_scale(scale: int, half: int) -> Composed:
+    """Another scale, and this F16 times it, all else in its row being 0."""
+    parts = bytearray(ROWS.parts)
+    struct.pack_into("<I", parts, 0, scale)
+    parts[40 : 40 + 2 * 33] = struct.pack("<H", half) + bytes(2 * 32)
+    return replace(ROWS, subs=(raw(bytes(parts)),))
 
 
 def large(nbytes: int) -> Composed:
@@ -371,6 +470,34 @@ COMPOSED_CORRUPT: dict[str, bytes] = {
     "sparse_value_too_wide": replace(MASKED, value=65536).stream(),
     "sparse_byte_32": MASKED.with_part_byte(3, MASKED.parts[3] | 32).stream(),
     "sparse_last_bit": MASKED.with_part_byte(140, MASKED.parts[140] | 8).stream(),
+    "planes_columns_0": replace(TURNED, value_count=0).stream(),
+    "planes_columns_16": replace(TURNED, value_count=16).stream(),
+    "planes_columns_above_all": replace(TURNED, value_count=630).stream(),
+    "planes_columns_4_gi": replace(TURNED, value_count=2**32 - 1).stream(),
+    "planes_columns_of_rows": replace(TURNED, mode=0).stream(),
+    "planes_mode_8": replace(TURNED, mode=12).stream(),
+    "scaled_width_2": replace(ROWS, width=2).stream(),
+    "scaled_width_8": replace(ROWS, width=8).stream(),
+    "scaled_mode_2": replace(ROWS, mode=2).stream(),
+    "scaled_mode_1": replace(ROWS, mode=1).stream(),
+    "scaled_without_scales": replace(ROWS, value_count=0, subs=ROWS.subs[1:]).stream(),
+    "scaled_scales_low": replace(ROWS, value_count=9).stream(),
+    "scaled_scales_above_all": _scaled(7, 1, 8, 1, 94).stream(),
+    "scaled_scales_4_gi": replace(ROWS, value_count=2**32 - 1).stream(),
+    "scaled_run_0": replace(ROWS, value=0).stream(),
+    "scaled_run_above_all": replace(GOOD_COMPOSED["scaled_whole"], value=131).stream(),
+    "scaled_run_2_64": replace(GOOD_COMPOSED["scaled_whole"], value=2**64 - 1).stream(),
+    "scaled_run_of_half": replace(GOOD_COMPOSED["scaled_whole"], value=65).stream(),
+    "scaled_scale_unused": _scaled(330, 34, 11, 0, 95).stream(),
+    "scaled_scale_negative": ROWS.with_part_byte(3, ROWS.parts[3] | 128).stream(),
+    "scaled_scale_0": with_scale(0, 0).stream(),
+    "scaled_scale_subnormal": with_scale(0x7FFFFF, 0).stream(),
+    "scaled_scale_infinite": with_scale(0x7F800000, 0).stream(),
+    "scaled_scale_nan": with_scale(0x7FC00000, 0).stream(),
+    "scaled_half_infinite": with_half(0x7C00).stream(),
+    "scaled_half_nan": with_half(0xFE00).stream(),
+    "scaled_product_subnormal": with_scale(0x00800000, 0x3BFF).stream(),
+    "scaled_product_infinite": with_scale(0x7F7FFFFF, 0x3C01).stream(),
     # fields of the sub-chunks
     "sub_method_arranged": CODED.with_sub(0, method=4).stream(),
     "sub_method_composed": ZIGZAG.with_sub(0, method=COMPOSED).stream(),
@@ -423,7 +550,7 @@ COMPOSED_UNSUPPORTED: dict[str, bytes] = {
     "sub_method_6_in_planes_of_width_5": replace(
         ZIGZAG, subs=(*ZIGZAG.subs[:-1], replace(ZIGZAG.subs[-1], method=6)), width=5
     ).stream(),
-    "transform_5": replace(ZIGZAG, transform=5).stream(),
+    "transform_6": replace(ZIGZAG, transform=6).stream(),
     "transform_255": replace(ZIGZAG, transform=255).stream(),
     "sub_dtype_23": ZIGZAG.with_sub(0, dtype=23).stream(),
     "sub_method_6": ZIGZAG.with_sub(0, method=6).stream(),
@@ -434,6 +561,7 @@ COMPOSED_CHECKSUM: dict[str, bytes] = {
     "checksum": replace(CODED, checksum=5).stream(),
     "another_value": replace(MASKED, value=1).stream(),
     "another_mode": replace(ZIGZAG, mode=0).stream(),
+    "another_scaled_byte": ROWS.with_part_byte(70, ROWS.parts[70] ^ 1).stream(),
     "another_raw_byte": MASKED.with_part_byte(len(MASKED.parts) - 1, 0xAA).stream(),
 }
 

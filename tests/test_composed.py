@@ -28,7 +28,7 @@ from zipnn_like import native, reference
 from zipnn_like.dtypes import BY_NAME, DTYPES, DType
 from zipnn_like.transforms import BY_CODE, TRANSFORMS
 from zipnn_like.transforms.groups import group_sizes, pack, packed_nbytes, unpack
-from zipnn_like.transforms.parts import Guess, Sample, Split, UnfitError, sample_of
+from zipnn_like.transforms.parts import Fields, Guess, Sample, Split, UnfitError, sample_of
 
 COUNT = 1 << 17
 E4M3 = ml_dtypes.float8_e4m3fn
@@ -60,6 +60,28 @@ def on_grid() -> np.ndarray:
 
 def sorted_ids() -> np.ndarray:
     return np.sort(rng().choice(64 * COUNT, COUNT, replace=False))
+
+
+def folded(dtype: str = "f2", count: int = COUNT, row: int = 256) -> np.ndarray:
+    """Weights that had 8 or 16 bits before each row was multiplied by a factor of its own."""
+    factors = np.exp(rng(4).standard_normal((count // row, 1))).astype(np.float32)
+    values = weights(count).reshape(-1, row)
+    narrow = values.astype(dtype) if dtype != "i1" else np.round(values * 1500).astype("i1")
+    if dtype == "i1":
+        narrow[0, :2] = -128, 127
+    return narrow.astype(np.float32) * factors
+
+
+def fourier(count: int = 256) -> np.ndarray:
+    """The basis of a Fourier transform under a window."""
+    turns = np.arange(count // 2 + 1)[:, None] * np.arange(count) % count / count
+    window = np.hanning(count + 1)[:-1]
+    return np.concatenate([f(2 * np.pi * turns) * window for f in (np.cos, np.sin)]).astype("<f4")
+
+
+def wide() -> np.ndarray:
+    """Magnitudes over forty octaves."""
+    return (weights() * np.exp2(rng(6).uniform(-40, 0, COUNT))).astype(np.float32)
 
 
 def bf16(values: np.ndarray) -> bytes:
@@ -99,6 +121,8 @@ MADE_FOR: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     "f32 50": ("F32", "sparse", lambda: pruned(0.5).tobytes()),
     "f16 99": ("F16", "sparse", lambda: pruned(0.99).astype("f2").tobytes()),
     "f64 30": ("F64", "sparse", lambda: pruned(0.3).astype("f8").tobytes()),
+    "f32 wide": ("F32", "planes", lambda: wide().tobytes()),
+    "scaled whole": ("F32", "scaled", lambda: folded(row=COUNT).tobytes()),
     "complex 60": ("C64", "sparse", lambda: pruned(0.6).tobytes()),
 }  # fmt: skip
 
@@ -205,6 +229,79 @@ def test_threads_and_instruction_sets_do_not_change_a_byte(name: str) -> None:
             assert znl.decompress(expected, threads=2) == source, isa
     finally:
         native.use(in_use)
+
+
+# Matrices that need their rows to be known: dtype of the narrow values, transform, bits a value.
+MATRICES: dict[str, tuple[Callable[[], np.ndarray], str, float]] = {
+    "half rows": (folded, "scaled", 13.8),
+    "half columns": (lambda: np.ascontiguousarray(folded().T), "scaled", 13.8),
+    "int8 rows": (lambda: folded("i1"), "scaled", 7.4),
+    "int8 columns": (lambda: np.ascontiguousarray(folded("i1").T), "scaled", 7.4),
+    "int8 groups": (lambda: folded("i1", row=64).reshape(-1, 1024), "scaled", 7.9),
+    "fp8 rows": (lambda: folded(E4M3), "scaled", 7.4),
+    "fourier": (lambda: fourier(), "planes", 7.0),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_matrices_cost_what_they_had_before_a_factor(name: str) -> None:
+    make, transform, bits = MATRICES[name]
+    source, matrix = matrix_file(make())
+    stream = znl.compress(source)
+    assert transform in transforms_of(stream)
+    assert 8 * len(stream) < bits * matrix.size
+    check_restores(stream, source, by_reference=matrix.size < COUNT)
+    in_use = native.isa_name()
+    try:
+        for isa in native.isas():
+            native.use(isa)
+            assert znl.compress(source, threads=2) == stream, isa
+    finally:
+        native.use(in_use)
+
+
+def matrix_file(matrix: np.ndarray) -> tuple[bytes, np.ndarray]:
+    tensor = Values("F32", matrix.shape, matrix.tobytes())
+    return safetensors_bytes({"matrix": tensor}), matrix
+
+
+def test_the_reference_restores_what_had_factors() -> None:
+    for made in (folded(count=12288), folded("i1", count=12288)):
+        source, _ = matrix_file(made)
+        stream = znl.compress(source)
+        assert "scaled" in transforms_of(stream)
+        assert reference.decode(stream) == source
+
+
+def test_small_matrices_with_factors_leave_their_neighbours() -> None:
+    tensors = {}
+    for n in range(6):
+        matrix = folded(count=8192, row=128) if n % 2 else weights(8192, n).reshape(-1, 128)
+        tensors[f"{n}.weight"] = Values("F32", matrix.shape, matrix.tobytes())
+        tensors[f"{n}.bias"] = Values("F32", (64,), weights(64, n).tobytes())
+    source = safetensors_bytes(tensors)
+    stream = znl.compress(source)
+    assert transforms_of(stream) == {"", "scaled"}
+    check_restores(stream, source, by_reference=False)
+
+
+@pytest.mark.parametrize("name", ["one value off", "a zero row", "a nan", "a subnormal"])
+def test_factors_are_exact_or_none(name: str) -> None:
+    values = folded()
+    if name == "one value off":
+        values.view("<u4")[300, 77] ^= 1
+    else:
+        odd = {"a zero row": 0, "a nan": np.nan, "a subnormal": 1e-40}[name]
+        values[300, 77 if odd else slice(None)] = odd
+    source, _ = matrix_file(values)
+    stream = znl.compress(source)
+    assert ("scaled" in transforms_of(stream)) == (name == "a zero row")
+    check_restores(stream, source, by_reference=False)
+
+
+def test_widened_values_have_no_factor() -> None:
+    source, _ = matrix_file(weights().astype("f2").astype("<f4").reshape(-1, 256))
+    assert transforms_of(znl.compress(source)) == {""}
 
 
 # --- ways through a file --------------------------------------------------------------------------
@@ -354,21 +451,60 @@ def test_every_transform_joins_what_it_splits(made: tuple[DType, bytes]) -> None
 
 @given(
     width=st.sampled_from([2, 4, 8]),
-    mode=st.integers(0, 3),
+    mode=st.integers(0, 7),
+    columns=st.integers(1, 9),
     numbers=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=50),
 )
-def test_planes_of_every_mode_are_joined(width: int, mode: int, numbers: list[int]) -> None:
+def test_planes_of_every_mode_are_joined(
+    width: int, mode: int, columns: int, numbers: list[int]
+) -> None:
     dtype = {2: BY_NAME["I16"], 4: BY_NAME["U32"], 8: BY_NAME["I64"]}[width]
     source = b"".join((n % 256**width).to_bytes(width, "little") for n in numbers)
     guess = Guess(0.0, BY_CODE[0].estimate(Sample(dtype, *two_zeros(width))).fields)
-    guess = guess._replace(fields=guess.fields._replace(mode=mode))
+    columns = columns if mode & 4 and len(numbers) % columns == 0 else (mode >> 2 & 1)
+    guess = guess._replace(fields=Fields(width, mode, columns))
     split = BY_CODE[0].split(np.frombuffer(source, np.uint8), dtype, guess)
     assert split is not None
     assert rejoined(0, split, len(source)) == source
 
 
-def two_zeros(width: int) -> tuple[np.ndarray, int]:
-    return np.zeros((1, 2), f"<u{width}"), 2
+@given(
+    data=st.data(),
+    row=st.integers(1, 40),
+    rows=st.integers(1, 40),
+    kind=st.sampled_from(["f2", "i1", "few", "mixed"]),
+    by_columns=st.booleans(),
+)
+@settings(max_examples=200)
+def test_factors_are_taken_out_and_multiplied_in(
+    data: st.DataObject, row: int, rows: int, kind: str, by_columns: bool
+) -> None:
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    factors = random.uniform(0.5, 2, (rows, 1)) * np.exp2(random.integers(-60, 60, (rows, 1)))
+    narrow = random.integers(-127, 128, (rows, row)).astype(np.float32)
+    if kind in ("f2", "mixed"):
+        narrow = random.standard_normal((rows, row)).astype("f2").astype(np.float32)
+    if kind == "few":
+        narrow = np.float32(random.integers(-1, 2, (rows, row)))
+    if kind == "mixed":
+        narrow[random.random((rows, row)) < 0.3] *= 0
+    matrix = (narrow * factors.astype(np.float32)).astype("<f4")
+    matrix = np.ascontiguousarray(matrix.T) if by_columns else matrix
+    run = 1 if by_columns and rows > 1 else row
+    source = np.frombuffer(matrix.tobytes(), np.uint8)
+    guess = Guess(0.0, Fields(4, 0, rows, run))
+    split = BY_CODE[5].split(source, BY_NAME["F32"], guess)
+    # Where few values could have any factor, the one that is found may be none that was.
+    assert split is not None or row < 32
+    if split is not None:
+        assert rejoined(5, split, len(source)) == matrix.tobytes()
+        if kind == "i1" and row >= 32:
+            assert split.fields.mode == 1
+
+
+def two_zeros(width: int) -> tuple[np.ndarray, np.ndarray]:
+    zeros = np.zeros((1, 2), f"<u{width}")
+    return zeros, zeros[0]
 
 
 @given(data=st.data(), base=st.integers(1, 256))
@@ -467,10 +603,10 @@ def test_a_message_names_the_field() -> None:
 
 def test_numpy_is_imported_for_composed_chunks_only() -> None:
     code = (
-        "import random, sys, zipnn_like as znl\n"
+        "import random, struct, sys, zipnn_like as znl\n"
         "some = random.Random(0)\n"
-        "values = ((some.getrandbits(8), 56 + some.getrandbits(3)) for _ in range(30000))\n"
-        "source = b''.join(map(bytes, values))\n"
+        "values = (struct.pack('<f', some.gauss(0, 1))[2:] for _ in range(30000))\n"
+        "source = b''.join(values)\n"
         "stream = znl.compress(source, dtype='BF16')\n"
         "assert znl.decompress(stream) == source\n"
         "assert 'numpy' not in sys.modules"

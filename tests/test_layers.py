@@ -53,7 +53,7 @@ C_LAYERS: tuple[tuple[str, ...], ...] = (
     ("format", "pages", "vector"),
     ("checksum", "cpu", "expand", "layout"),
     ("table",),
-    ("classes", "moves", "planes", "rans", "scores", "second"),
+    ("classes", "moves", "planes", "rans", "scaled", "scores", "second"),
     ("fused",),
     ("kernels",),
     ("contexts", "reduced"),

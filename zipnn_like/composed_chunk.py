@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from .levels import Level
 from .native import ffi, lib
 from .rows import flat_parts
 from .segments import Batch, Chunk
+from .segments import Part as Rows
 from .transforms import TRANSFORMS, Transform
 from .transforms.costs import counts_of, static_dtype, zstd_share
 from .transforms.parts import U8, Guess, Part, UnfitError, sample_of
@@ -30,6 +31,9 @@ _MOST_TRIES = 2
 _TABLE_NBYTES = int(lib.ZNL_TABLE_STREAM_NBYTES)
 _PIECE_VALUES = int(lib.ZNL_MAX_STATIC_VALUES)
 _HEAD_NBYTES = 16  # of a CHUNK record before the references
+
+Parts = Callable[[int], tuple[Rows, ...]]
+"""From the number of values of a chunk to how it is made up of rows."""
 
 
 @dataclass
@@ -78,7 +82,7 @@ def compose(run: Run, chunk: Any, source: memoryview, plan: Chunk, level: Level)
     if not _MIN_NBYTES <= len(source) <= format.MAX_COMPOSED_NBYTES or len(source) % dtype.width:
         return
     values = np.frombuffer(source, np.uint8)
-    for transform, guess in _promising(values, dtype, stored_nbytes(chunk)):
+    for transform, guess in _promising(values, plan, stored_nbytes(chunk)):
         split = transform.split(values, dtype, guess)
         if split is None:
             continue
@@ -93,9 +97,10 @@ def compose(run: Run, chunk: Any, source: memoryview, plan: Chunk, level: Level)
             return
 
 
-def _promising(values: U8, dtype: DType, stored: int) -> list[tuple[Transform, Guess]]:
+def _promising(values: U8, plan: Chunk, stored: int) -> list[tuple[Transform, Guess]]:
     """The transforms that a sample lets hope for, the best first."""
-    sample = sample_of(values, dtype)
+    is_matrix = len(plan.parts) == 1 and plan.parts[0].is_matrix
+    sample = sample_of(values, plan.dtype, plan.parts[0].row_values if is_matrix else 0)
     limit = _MUST_SAVE * 8 * stored / sample.count
     guesses = ((transform, transform.estimate(sample)) for transform in TRANSFORMS)
     found = [(each, guess) for each, guess in guesses if guess and guess.bits < limit]
@@ -115,7 +120,7 @@ def _replace(run: Run, chunk: Any, body: bytes, coded: _Coded) -> None:
 def _code(part: Part, level: Level, *, is_joined: bool) -> _Coded:
     """The sub-chunks of a part."""
     if part.dtype is not BYTES:
-        return _encode(part.data, part.dtype, level, are_values=True, is_joined=is_joined)
+        return _encode(part.data, part.dtype, level, _parts_of(part), is_joined)
     nbytes = len(part.data)
     dtype, bits = static_dtype(counts_of(part.data))
     static = _encode(part.data, dtype, level) if bits < 8 else None
@@ -126,13 +131,26 @@ def _code(part: Part, level: Level, *, is_joined: bool) -> _Coded:
     return static if static and static.nbytes <= plain.nbytes else plain
 
 
+def _parts_of(part: Part) -> Parts:
+    """How rows, if any, lie in pieces of a part."""
+    dtype, row = part.dtype, part.row_values
+    if not dtype.modelled:
+        return lambda _: ()
+    if row and len(part.data) <= _PIECE_VALUES * dtype.width:
+        return lambda count: (Rows(count // row, row, True),)
+    return flat_parts
+
+
 def _encode(
-    data: U8, dtype: DType, level: Level, *, are_values: bool = False, is_joined: bool = False
+    data: U8,
+    dtype: DType,
+    level: Level,
+    parts_of: Parts = lambda _: (),
+    is_joined: bool = False,
 ) -> _Coded:
     """Values, or bytes that are coded as such, in as few sub-chunks as may be."""
-    are_rows = are_values and dtype.modelled
     chunks = tuple(
-        Chunk(dtype, nbytes, is_joined, flat_parts(nbytes // dtype.width) if are_rows else ())
+        Chunk(dtype, nbytes, is_joined, parts_of(nbytes // dtype.width))
         for nbytes in _pieces(len(data), dtype)
     )
     batch = Batch(dtype, chunks)

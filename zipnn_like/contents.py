@@ -8,12 +8,13 @@ order, so that neither threads nor pipes can change what is cut.
 from __future__ import annotations
 
 import bisect
+import heapq
 import itertools
 import operator
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import native, rows
 from .dtypes import BYTES
@@ -27,6 +28,7 @@ PROBE_STRIDE = 32 << 10  # bytes from probe to probe of a large tensor
 PACKED_NBYTES = 32 << 10  # a member from here on is tried with zstd by itself ...
 MOST_AHEAD = 4096  # batches that wait: a batch may be one number, and costs more than its bytes
 PACKED_BELOW = 0.5  # ... and parted from others when matches leave less than that
+SCALED_NBYTES = 4 << 10  # a member below that has too few rows for scales of its own
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,14 @@ class _Joined(NamedTuple):
     keys    of each member, equal for equal contents
     values  of each member: the one value it is made of, in a run that is worth a chunk; else None
     packs   of each member: zstd is good at it
+    scaled  of each member: a scale may be taken out of its rows
     """
 
     chunk: Chunk
     keys: list[int]
     values: list[bytes | None]
     packs: list[bool]
+    scaled: list[bool]
 
 
 @dataclass
@@ -170,8 +174,11 @@ class Cutter:
 
         A constant member has its value, one that recurs the number of its run.
         """
-        chunk, keys, values, packs = joined
+        chunk, keys, values, packs, scaled = joined
         marks: list[Hashable] = ["packs" if each else None for each in packs]
+        for i, is_scaled in enumerate(scaled):
+            if is_scaled:
+                marks[i] = ("scaled", i)  # alone: rows of others have other sizes
         runs = self._runs(keys)
         for (value, run), group in itertools.groupby(
             range(len(keys)), lambda i: (values[i], runs[i])
@@ -219,7 +226,7 @@ def _look(loaded: LoadedBatch, sampler: Sampler) -> _Seen:
         if chunk.members and chunk.nbytes >= LEAST_NBYTES:
             joined = _look_at_members(chunk, source[start:offset], sampler)
             seen.parts.append(joined)
-            seen.is_cut |= any(joined.values) or any(joined.packs)
+            seen.is_cut |= any(joined.values) or any(joined.packs) or any(joined.scaled)
             _count(joined, seen)
             continue
         pieces = [chunk]
@@ -268,7 +275,24 @@ def _look_at_members(chunk: Chunk, source: memoryview, sampler: Sampler) -> _Joi
         offset += nbytes
     if any(values):
         _drop_short_runs(chunk, values)
-    return _Joined(chunk, keys, values, packs)
+    return _Joined(chunk, keys, values, packs, _which_are_scaled(chunk, start))
+
+
+def _which_are_scaled(chunk: Chunk, start: Any) -> list[bool]:
+    """Members that have scales; none are asked unless one of the largest two says so."""
+    sizes = [member.nbytes if chunk.dtype.name == "F32" else 0 for member in chunk.members]
+    offsets = list(itertools.accumulate(sizes, initial=0))
+
+    def is_scaled(i: int) -> bool:
+        member, count = chunk.members[i], sizes[i] // 4
+        return bool(
+            sizes[i] >= SCALED_NBYTES
+            and lib.znl_looks_scaled(start + offsets[i], count, member.row_values)
+        )
+
+    if not any(map(is_scaled, heapq.nlargest(2, range(len(sizes)), key=sizes.__getitem__))):
+        return [False] * len(sizes)
+    return list(map(is_scaled, range(len(sizes))))
 
 
 def _least_nbytes(chunk: Chunk) -> int:

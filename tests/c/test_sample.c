@@ -6,7 +6,9 @@
 
 enum { VALUES = 50000, REPEATS = 40 };
 
-static int seems_composable(unsigned dtype, const uint8_t *source, size_t nbytes, unsigned shift)
+/* stored: bytes of the body; 0: the chunk is raw. */
+static int stored_seems_composable(unsigned dtype, const uint8_t *source, size_t nbytes,
+                                   unsigned shift, size_t stored)
 {
     guarded room = guarded_new(nbytes + shift, 0, 0);
     memcpy(room.bytes + shift, source, nbytes);
@@ -15,11 +17,35 @@ static int seems_composable(unsigned dtype, const uint8_t *source, size_t nbytes
     chunk.dtype = (uint8_t)dtype;
     chunk.source = room.bytes + shift;
     chunk.source_nbytes = (uint32_t)nbytes;
+    chunk.method = stored ? ZNL_METHOD_STATIC : ZNL_METHOD_RAW;
+    chunk.body_nbytes = (uint32_t)stored;
     uint32_t number = 77;
     const size_t count = znl_list_composable(&chunk, 1, &number);
     CHECK(count <= 1 && number == (count ? 0 : 77), "dtype %u: %zu, %u", dtype, count, number);
     CHECK(guarded_free(&room), "dtype %u", dtype);
     return count == 1;
+}
+
+static int seems_composable(unsigned dtype, const uint8_t *source, size_t nbytes, unsigned shift)
+{
+    return stored_seems_composable(dtype, source, nbytes, shift, nbytes / 2);
+}
+
+/* Floats of 9 symbol bits and more that are stored badly: a yes for exponents, a no for noise. */
+static void check_wide(unsigned dtype, int has_exponents)
+{
+    static uint8_t source[VALUES * 8];
+    const size_t width = dtype_width(dtype), nbytes = VALUES * width;
+    for (unsigned i = 0; i < REPEATS; i++) {
+        make_values(dtype, GAUSSIAN, i + 1, source, VALUES);
+        const int wide =
+            stored_seems_composable(dtype, source, nbytes, i % 8, nbytes - nbytes / 99);
+        CHECK(wide == has_exponents, "dtype %u: %d", dtype, wide);
+        CHECK(stored_seems_composable(dtype, source, nbytes, i % 8, 0) == has_exponents,
+              "dtype %u, raw", dtype);
+        make_values(dtype, RANDOM_BITS, i + 1, source, VALUES);
+        CHECK(!stored_seems_composable(dtype, source, nbytes, i % 8, 0), "dtype %u, noise", dtype);
+    }
 }
 
 static void check_pattern(unsigned dtype, enum pattern pattern, int expected)
@@ -68,6 +94,7 @@ int main(void)
         /* The others are integers: where they are small, it depends. */
         if (dtype < 10) check_pattern(dtype, GAUSSIAN, 0);
     }
+    for (unsigned dtype = 1; dtype < 10; dtype++) check_wide(dtype, dtype < 6 && dtype != 3);
     check_nibbles(14, 1);
     check_nibbles(15, 1);
     check_nibbles(7, 0); /* no floats of 8 bits hold others */

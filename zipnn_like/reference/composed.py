@@ -103,6 +103,10 @@ def join_planes(body: ComposedBody, restored: bytes) -> bytes:
             # "v_(i-1) + d_i modulo 2^(8 * `width`), where v_(-1) is `value`"
             u = before = (before + u) % modulus
         source.append(u.to_bytes(body.width, "little"))
+    if body.mode & 4:
+        # "v_i is value (i mod R) * c + floor(i / R) of the source, R being N / c"
+        rows = count // body.value_count
+        source = [source[k * rows + row] for row in range(rows) for k in range(body.value_count)]
     return b"".join(source)
 
 
@@ -150,17 +154,59 @@ def join_sparse(body: ComposedBody, restored: bytes) -> bytes:
     return b"".join(next(others) if number else value for number in numbers)
 
 
+def join_scaled(body: ComposedBody, restored: bytes) -> bytes:
+    """ "the product of the i-th narrow value and scale floor(i / r) mod q, counted from 0"."""
+    scales, narrow = restored[: 4 * body.value_count], restored[4 * body.value_count :]
+    for (scale,) in struct.iter_unpack("<I", scales):
+        # "must be positive and neither subnormal, infinite nor NaN"
+        body.must(1 <= scale >> 23 <= 254, FIELDS.size, "a normal scale", hex(scale))
+    kind = "<b" if body.mode else "<H"
+    source = []
+    for i, (value,) in enumerate(struct.iter_unpack(kind, narrow)):
+        place = i // body.value % body.value_count
+        (scale,) = struct.unpack_from("<I", scales, 4 * place)
+        source.append(struct.pack("<I", _product(body, scale, value)))
+    return b"".join(source)
+
+
+def _product(body: ComposedBody, scale: int, value: int) -> int:
+    """The bits of an F32; `value`: an I8, or the bits of an F16."""
+    exponent, sign, significand = 0, value < 0, abs(value)
+    if body.mode == 0:
+        sign, biased, significand = value >> 15 == 1, value >> 10 & 31, value & 1023
+        # "an F16 must be finite"
+        body.must(biased < 31, FIELDS.size, "a finite F16", hex(value))
+        significand += 1024 if biased else 0
+        exponent = max(biased, 1) - 25
+    if significand == 0:
+        # "0 is an F32 of 0 with the sign of the narrow value"
+        return sign << 31
+    product = significand * (scale & 0x7FFFFF | 0x800000)
+    exponent += scale >> 23
+    left = product.bit_length() - 24
+    # "rounded to 24 significant bits, of two that are equally near to the one whose last bit is 0"
+    rounded, rest = divmod(product, 1 << left)
+    if 2 * rest > 1 << left or (2 * rest == 1 << left and rounded % 2):
+        rounded += 1
+    if rounded == 1 << 24:
+        rounded, left = 1 << 23, left + 1
+    exponent += left
+    # "must then be a normal F32"
+    body.must(1 <= exponent <= 254, FIELDS.size, "a normal product", exponent)
+    return sign << 31 | exponent << 23 | rounded & 0x7FFFFF
+
+
 @dataclass(frozen=True)
 class Transform:
     """A row of the table of section 5.11.
 
-    has_group  `mode` is g, and this the bound of the numbers; None: `value_count`
+    values  what `value` may be
     """
 
     widths: tuple[int, ...]
     modes: range
     value_counts: Callable[[ComposedBody], range]
-    has_value: Callable[[ComposedBody], bool]
+    values: Callable[[ComposedBody], range]
     parts_nbytes: Callable[[ComposedBody], int]
     join: Callable[[ComposedBody, bytes], bytes]
 
@@ -171,24 +217,38 @@ def groups(body: ComposedBody, bound: int) -> range:
     return range(1, max(fitting) + 1)
 
 
+def any_value(body: ComposedBody) -> range:
+    """ "`value`, which is a value of `width` bytes, below 2^(8 * `width`)"."""
+    return range(1 << 8 * body.width)
+
+
+def run_lengths(body: ComposedBody) -> range:
+    """ "r * (q - 1) must be less than N, and r must be N when q is 1"."""
+    scales = body.value_count
+    if scales == 1:
+        return range(body.count, body.count + 1)
+    return range(1, (body.count - 1) // (scales - 1) + 1)
+
+
 NONE = range(1)
+TRANSPOSED = 4
 TRANSFORMS = (
     Transform(
         (2, 4, 8),
-        range(4),
-        lambda body: NONE,
-        lambda body: body.mode % 2 == 1,
+        range(8),
+        lambda body: range(1, body.count + 1) if body.mode & TRANSPOSED else NONE,
+        lambda body: any_value(body) if body.mode % 2 == 1 else NONE,
         lambda body: body.width * body.count,
         join_planes,
     ),
     Transform(
-        (1,), NONE, lambda body: NONE, lambda body: False, lambda body: 2 * body.count, join_nibbles
+        (1,), NONE, lambda body: NONE, lambda body: NONE, lambda body: 2 * body.count, join_nibbles
     ),
     Transform(
         (3,),
         NONE,
         lambda body: NONE,
-        lambda body: False,
+        lambda body: NONE,
         lambda body: 4 * body.count + packed_nbytes(4 * body.count, 8),
         join_sixes,
     ),
@@ -196,7 +256,7 @@ TRANSFORMS = (
         (1, 2, 4, 8),
         range(1, MAX_GROUP + 1),
         lambda body: range(1, PALETTE_MAX + 1),
-        lambda body: False,
+        lambda body: NONE,
         lambda body: body.width * body.value_count + packed_nbytes(body.count, body.mode),
         join_palette,
     ),
@@ -204,12 +264,20 @@ TRANSFORMS = (
         (1, 2, 4, 8),
         range(1, MAX_GROUP + 1),
         lambda body: range(body.count),
-        lambda body: True,
+        any_value,
         lambda body: packed_nbytes(body.count, body.mode) + body.width * body.value_count,
         join_sparse,
     ),
+    Transform(
+        (4,),
+        range(2),
+        lambda body: range(1, body.count + 1),
+        run_lengths,
+        lambda body: 4 * body.value_count + (2 - body.mode) * body.count,
+        join_scaled,
+    ),
 )
-PALETTE = 3
+PLANES, PALETTE = 0, 3
 
 
 def parse_composed(body: bytes, source_nbytes: int, where: Where, start: int) -> ComposedBody:
@@ -249,8 +317,11 @@ def _check_fields(body: ComposedBody) -> None:
     if body.transform == PALETTE:
         allowed = groups(body, body.value_count)
         body.must(body.mode in allowed, MODE, f"one of {allowed}", body.mode)
-    most = (1 << 8 * body.width) - 1 if row.has_value(body) else 0
-    body.must(body.value <= most, VALUE, f"a value of at most {most}", body.value)
+    values = row.values(body)
+    body.must(body.value in values, VALUE, f"one of {values}", body.value)
+    if body.transform == PLANES and body.mode & TRANSPOSED:
+        whole = body.count % body.value_count == 0
+        body.must(whole, VALUE_COUNT, f"a divisor of {body.count}", body.value_count)
 
 
 def _check_known(body: bytes, count: int, where: Where, start: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..dtypes import DType
-from . import nibbles, palette, planes, sparse
+from . import nibbles, palette, planes, scaled, sparse
 from .parts import U8, Fields, Guess, Sample, Split
 
 __all__ = ["BY_CODE", "TRANSFORMS", "Transform"]
@@ -56,6 +56,7 @@ TRANSFORMS = (
     ),
     Transform(3, "palette", palette.estimate, palette.split, palette.parts_nbytes, palette.join),
     Transform(4, "sparse", sparse.estimate, sparse.split, sparse.parts_nbytes, sparse.join),
+    Transform(5, "scaled", scaled.estimate, scaled.split, scaled.parts_nbytes, scaled.join),
 )
 
 BY_CODE = {transform.code: transform for transform in TRANSFORMS}

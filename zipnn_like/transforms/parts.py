@@ -33,11 +33,13 @@ class Fields(NamedTuple):
 class Part(NamedTuple):
     """Bytes that are coded by themselves.
 
-    dtype  of their values, or BYTES for numbers of up to 8 bits, a byte each
+    dtype       of their values, or BYTES for numbers of up to 8 bits, a byte each
+    row_values  values of a row, where they are a matrix; else 0
     """
 
     data: U8
     dtype: DType
+    row_values: int = 0
 
 
 class Split(NamedTuple):
@@ -50,14 +52,16 @@ class Split(NamedTuple):
 class Guess(NamedTuple):
     """What a transform may come to.
 
-    bits    estimate for a value of the dtype
-    fields  to split with; split() fills in what only the whole chunk can tell
-    values  that were seen, where they say something
+    bits        estimate for a value of the dtype
+    fields      to split with; split() fills in what only the whole chunk can tell
+    values      that were seen, where they say something
+    row_values  of the chunk, where they matter
     """
 
     bits: float
     fields: Fields
     values: Unsigned | None = None
+    row_values: int = 0
 
 
 class UnfitError(ValueError):
@@ -107,13 +111,20 @@ def unsigned(data: U8, width: int) -> Unsigned:
 class Sample:
     """Some values of a chunk: what a transform estimates by.
 
-    blocks  neighbours in rows, one row from each part of the chunk
-    count   values of the chunk
+    blocks      neighbours in rows, one row from each part of the chunk
+    source      all values of the chunk
+    row_values  of the chunk, 0 when it is no matrix
     """
 
     dtype: DType
     blocks: Unsigned
-    count: int
+    source: Unsigned
+    row_values: int = 0
+
+    @property
+    def count(self) -> int:
+        """Values of the chunk."""
+        return len(self.source)
 
     @cached_property
     def values(self) -> Unsigned:
@@ -127,12 +138,12 @@ class Sample:
         return values, counts
 
 
-def sample_of(source: U8, dtype: DType) -> Sample:
+def sample_of(source: U8, dtype: DType, row_values: int = 0) -> Sample:
     """About 4000 values out of a chunk of whole values."""
     values = unsigned(source, dtype.width)
     if len(values) < _BLOCK * _BLOCKS:
-        return Sample(dtype, values.reshape(1, -1), len(values))
+        return Sample(dtype, values.reshape(1, -1), values, row_values)
     step = (len(values) - _BLOCK) / (_BLOCKS - 1)
     starts = [int(step * number) // _ALIGNMENT * _ALIGNMENT for number in range(_BLOCKS)]
     blocks = np.stack([values[start : start + _BLOCK] for start in starts])
-    return Sample(dtype, blocks, len(values))
+    return Sample(dtype, blocks, values, row_values)
