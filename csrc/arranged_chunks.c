@@ -2,6 +2,8 @@
 /* Takes the way of the arranged method that suits each chunk. */
 #include "arranged_chunks.h"
 
+#include <string.h>
+
 #include "errors.h"
 
 /* --- encoding ------------------------------------------------------------------------------------- */
@@ -67,7 +69,7 @@ static int may_regret_columns(const znl_layout *layout, const znl_chunk *chunk,
            znl_reduction_saved_nbytes(found, coded_count) + chunk->source_nbytes / ZNL_COLUMNS_SAVE;
 }
 
-/* Encode a chunk as planned. Returns 1 when that is smaller than its source. */
+/* Encode a chunk as planned, which the arrangement is already. Returns 1 when that is smaller than its source. */
 static int encode_planned(const znl_kernels *kernels, const znl_layout *layout, znl_chunk *chunk,
                           const znl_arranged_plan *plan, const znl_arranged_choice *choice,
                           const znl_table *tables, znl_static_encode_scratch *body,
@@ -80,7 +82,6 @@ static int encode_planned(const znl_kernels *kernels, const znl_layout *layout, 
         scratch->tables[t] = group->tables[t];
     }
     add_second(choice, chunk, scratch);
-    znl_arrangement_of_plan(chunk, plan, group, &scratch->arrangement);
     try_arranged(kernels, layout, chunk, body, scratch);
     if (plan->kind == ZNL_BY_ROWS_AND_COLUMNS && choice->plan.second.kind == ZNL_NO_SECOND &&
         may_regret_columns(layout, chunk, &scratch->arrangement.reduction)) {
@@ -110,29 +111,32 @@ static int wants_reduction(const znl_layout *layout, const znl_chunk *chunk)
     return found.shift > 0;
 }
 
-/* Plan second symbols for a chunk with class_count tables, unless known bits save more. Returns the number of
- * tables, which are written. */
+/* Plan second symbols for a chunk with class_count tables, unless known bits save more. before: the choice for the last
+ * chunk that has some, or NULL. Returns the number of new tables, which are written. */
 static unsigned plan_second(const znl_kernels *kernels, const znl_layout *layout,
                             const znl_chunk *chunk, unsigned class_count,
-                            znl_arranged_choice *choice, znl_table *tables,
-                            znl_arranging_scratch *scratch)
+                            const znl_arranged_choice *before, znl_arranged_choice *choice,
+                            znl_table *tables, znl_arranging_scratch *scratch)
 {
     znl_second_plan *plan = &choice->plan;
     const size_t coded_count = znl_coded_count(layout, chunk);
-    znl_second_plan_make(kernels, layout, chunk->source, coded_count, &scratch->counts, plan);
+    const znl_classed_values values = {layout, chunk->source, coded_count, class_count,
+                                       &scratch->arrangement};
+    znl_second_plan_make(kernels, &values, before ? &before->plan : NULL, &scratch->counts, plan);
     if (plan->second.kind == ZNL_NO_SECOND) return 0;
     znl_reduction known;
     znl_reduction_find(layout, chunk->source, coded_count, &known);
-    if (znl_reduction_saved_nbytes(&known, coded_count) >= plan->saved_nbytes ||
-        class_count + plan->second.context_count > ZNL_MAX_TABLES) {
+    if (znl_reduction_saved_nbytes(&known, coded_count) >= plan->saved_nbytes) {
         plan->second.kind = ZNL_NO_SECOND;
         plan->second.context_count = 0;
+        return 0;
     }
-    for (unsigned c = 0; c < plan->second.context_count; c++) {
+    if (plan->new_tables == 0) memcpy(choice->names, before->names, sizeof choice->names);
+    for (unsigned c = 0; c < plan->new_tables; c++) {
         znl_table_name(&plan->tables[c], &tables[c]);
         choice->names[c] = tables[c].name;
     }
-    return plan->second.context_count;
+    return plan->new_tables;
 }
 
 /* Write the tables of all groups. Returns their number. */
@@ -172,17 +176,23 @@ uint32_t znl_arrange_chunks(const znl_kernels *kernels, const znl_layout *layout
         write_groups(znl_plan_end(layout, scratch->plans, chunk_count, scratch->wanted,
                                   scratch->groups, &scratch->planning),
                      tables, scratch);
+    const znl_arranged_choice *before = NULL;
     for (size_t i = 0; i < chunk_count; i++) {
         const znl_arranged_plan *plan = &scratch->plans[i];
         const int is_planned = plan->kind != ZNL_NOT_ARRANGED;
         if (!scratch->wanted[i]) continue;
-        const unsigned class_count =
-            is_planned ? scratch->groups[plan->group].classes.class_count : 1;
-        const unsigned added = plan_second(kernels, layout, &chunks[i], class_count, &choices[i],
-                                           tables + table_count, scratch);
-        table_count += added;
+        unsigned class_count = 1;
+        if (is_planned) {
+            const znl_arranged_group *group = &scratch->groups[plan->group];
+            class_count = group->classes.class_count;
+            znl_arrangement_of_plan(&chunks[i], plan, group, &scratch->arrangement);
+        }
+        table_count += plan_second(kernels, layout, &chunks[i], class_count, before, &choices[i],
+                                   tables + table_count, scratch);
+        const int has_second = choices[i].plan.second.kind != ZNL_NO_SECOND;
+        if (has_second) before = &choices[i];
         if (!is_planned) {
-            if (added || wants_reduction(layout, &chunks[i])) choices[i].kind = ZNL_IN_ORDER;
+            if (has_second || wants_reduction(layout, &chunks[i])) choices[i].kind = ZNL_IN_ORDER;
         } else if (encode_planned(kernels, layout, &chunks[i], plan, &choices[i], tables, body,
                                   scratch)) {
             choices[i].kind = ZNL_CODED;

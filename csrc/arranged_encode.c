@@ -108,11 +108,11 @@ static int encode_both(const znl_kernels *kernels, znl_static_encoder *it,
     }
     split_chunk(kernels, it, bit_plane, arranged, symbols);
     znl_contexts_make(second, it->layout->symbol_bits, &arranged->contexts);
-    kernels->count_contexts(&arranged->contexts, symbols, coded_count, &counts);
+    kernels->count_contexts(&arranged->contexts, it->classes, symbols, coded_count, &counts);
     znl_context_blocks(&counts, block_count, arranged->blocks);
     const znl_context_counts begins = znl_context_begins(&counts);
-    kernels->sort_second(&arranged->contexts, symbols, &begins, arranged->second, coded_count,
-                         arranged->sorted);
+    kernels->sort_second(&arranged->contexts, it->classes, symbols, &begins, arranged->second,
+                         coded_count, arranged->sorted);
     znl_encoder_begin_lanes(it);
     it->block = 0;
     const int status = encode_blocks(kernels, &it->lanes, it->models + class_count,

@@ -337,3 +337,36 @@ void znl_arrangement_block_classes(const znl_arrangement *arrangement, unsigned 
         row_classes += part->rows;
     }
 }
+
+/* The classes of `count` values of one row of a part. columns: those of its columns, NULL without. */
+static void row_classes_of(unsigned row, const uint8_t *columns, unsigned class_count, size_t count,
+                           uint8_t *classes)
+{
+    if (!columns) {
+        memset(classes, (int)row, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        classes[i] = (uint8_t)joint_class(row, columns[i], class_count);
+}
+
+void znl_arrangement_value_classes(const znl_arrangement *arrangement, unsigned class_count,
+                                   size_t first, size_t count, uint8_t *classes)
+{
+    const uint8_t *rows = arrangement->row_classes, *columns = arrangement->column_classes;
+    for (const znl_part *part = arrangement->parts; count > 0; part++) {
+        const size_t width = part->row_values, size = part->rows * width;
+        while (count > 0 && first < size) {
+            const size_t column = first % width, left = width - column;
+            const size_t run = left < count ? left : count;
+            row_classes_of(rows[first / width], part->has_columns ? columns + column : NULL,
+                           class_count, run, classes);
+            classes += run;
+            first += run;
+            count -= run;
+        }
+        first -= size;
+        rows += part->rows;
+        columns += part->has_columns ? width : 0;
+    }
+}

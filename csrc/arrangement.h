@@ -63,6 +63,10 @@ int znl_arrangement_is_source_order(const znl_arrangement *arrangement);
 void znl_arrangement_block_classes(const znl_arrangement *arrangement, unsigned class_count,
                                    size_t block_count, uint8_t *classes);
 
+/* The classes of `count` values from number `first` on, in source order. */
+void znl_arrangement_value_classes(const znl_arrangement *arrangement, unsigned class_count,
+                                   size_t first, size_t count, uint8_t *classes);
+
 /* Copy the values of a chunk from source order into arranged order, and back.
  *
  * width      bytes of a value: 1, 2, 4 or 8

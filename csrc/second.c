@@ -13,12 +13,12 @@ unsigned znl_second_kind(const znl_layout *layout)
     return layout->width == 4 ? ZNL_SECOND_TRAILING_ZEROS : ZNL_NO_SECOND;
 }
 
-int znl_second_is_allowed(const znl_layout *layout, const znl_second *second)
+int znl_second_is_allowed(const znl_layout *layout, unsigned class_count, const znl_second *second)
 {
     if (second->kind == ZNL_NO_SECOND) return 1;
     if (second->kind != znl_second_kind(layout)) return 0;
     return second->context_count == 1 ||
-           second->bounds[second->context_count - 2] >> layout->symbol_bits == 0;
+           second->bounds[second->context_count - 2] >> layout->symbol_bits < (int)class_count;
 }
 
 unsigned znl_second_limit(const znl_layout *layout)
@@ -28,26 +28,63 @@ unsigned znl_second_limit(const znl_layout *layout)
 
 /* --- contexts ------------------------------------------------------------------------------------- */
 
-void znl_contexts_make(const znl_second *second, unsigned symbol_bits, znl_contexts *contexts)
+/* The contexts of one group, `first` to `end` - 1, by symbol value. */
+static void fill_group(const znl_contexts *contexts, unsigned symbol_bits, znl_context_group *group)
 {
-    contexts->count = second->context_count;
-    contexts->begins[0] = 0;
-    memcpy(contexts->begins + 1, second->bounds,
-           (second->context_count - 1) * sizeof *contexts->begins);
-    for (unsigned value = 0, context = 0; value < 1u << symbol_bits; value++) {
-        while (context + 1 < contexts->count && contexts->begins[context + 1] <= value) context++;
-        contexts->of[value] = (uint8_t)context;
+    unsigned context = group->first;
+    for (unsigned value = 0; value < 1u << symbol_bits; value++) {
+        while (context + 1u < group->end && contexts->begins[context + 1] <= value) context++;
+        group->of[value] = (uint8_t)context;
     }
 }
 
-void znl_count_contexts_scalar(const znl_contexts *contexts, const uint16_t *symbols, size_t count,
-                               znl_context_counts *counts)
+void znl_contexts_make(const znl_second *second, unsigned symbol_bits, znl_contexts *contexts)
+{
+    const unsigned count = second->context_count;
+    uint16_t begin_classes[ZNL_MAX_CONTEXTS] = {0};
+    contexts->begins[0] = 0;
+    for (unsigned c = 1; c < count; c++) {
+        begin_classes[c] = (uint16_t)(second->bounds[c - 1] >> symbol_bits);
+        contexts->begins[c] = (uint16_t)(second->bounds[c - 1] & ((1u << symbol_bits) - 1));
+    }
+    for (unsigned g = 0, class = 0, end = 0; end < count; g++) {
+        znl_context_group *group = &contexts->groups[g];
+        const unsigned begin_class = begin_classes[end];
+        /* Below the first bound, a group has the last context of the one before. */
+        group->first = (uint8_t)(contexts->begins[end] ? end - 1 : end);
+        while (end < count && begin_classes[end] == begin_class) end++;
+        group->end = (uint8_t)end;
+        fill_group(contexts, symbol_bits, group);
+        const unsigned end_class = end < count ? begin_classes[end] : ZNL_MAX_TABLES;
+        for (; class < end_class; class ++) contexts->group_of[class] = (uint8_t)g;
+    }
+}
+
+/* Values of each quarter that are of one class: a quarter begins at a multiple of so many. */
+enum { STEP = ZNL_BLOCK_VALUES / ZNL_QUARTERS };
+
+/* The contexts, by symbol value, of values `first` to first + STEP - 1 of each quarter. */
+static void find_contexts(const znl_contexts *contexts, const uint8_t *classes, size_t quarter,
+                          size_t first, const uint8_t *of[ZNL_QUARTERS])
+{
+    for (unsigned q = 0; q < ZNL_QUARTERS; q++) {
+        const unsigned class = classes[(q * quarter + first) / ZNL_BLOCK_VALUES];
+        of[q] = contexts->groups[contexts->group_of[class]].of;
+    }
+}
+
+void znl_count_contexts_scalar(const znl_contexts *contexts, const uint8_t *classes,
+                               const uint16_t *symbols, size_t count, znl_context_counts *counts)
 {
     const size_t quarter = count / ZNL_QUARTERS;
     memset(counts, 0, sizeof *counts);
-    for (size_t i = 0; i < quarter; i++)
-        for (unsigned q = 0; q < ZNL_QUARTERS; q++)
-            counts->of[q][contexts->of[symbols[q * quarter + i]]]++;
+    for (size_t first = 0; first < quarter; first += STEP) {
+        const uint8_t *of[ZNL_QUARTERS];
+        find_contexts(contexts, classes, quarter, first, of);
+        for (size_t i = first; i < first + STEP; i++)
+            for (unsigned q = 0; q < ZNL_QUARTERS; q++)
+                counts->of[q][of[q][symbols[q * quarter + i]]]++;
+    }
 }
 
 static size_t count_context(const znl_context_counts *counts, unsigned context)
@@ -80,30 +117,38 @@ znl_context_counts znl_context_begins(const znl_context_counts *counts)
     return begins;
 }
 
-void znl_sort_second_scalar(const znl_contexts *contexts, const uint16_t *symbols,
-                            const znl_context_counts *begins, const uint8_t *in, size_t count,
-                            uint16_t *out)
+void znl_sort_second_scalar(const znl_contexts *contexts, const uint8_t *classes,
+                            const uint16_t *symbols, const znl_context_counts *begins,
+                            const uint8_t *in, size_t count, uint16_t *out)
 {
     const size_t quarter = count / ZNL_QUARTERS;
     znl_context_counts next = *begins;
-    for (size_t i = 0; i < quarter; i++)
-        for (unsigned q = 0; q < ZNL_QUARTERS; q++) {
-            const size_t at = q * quarter + i;
-            out[next.of[q][contexts->of[symbols[at]]]++] = in[at];
-        }
+    for (size_t first = 0; first < quarter; first += STEP) {
+        const uint8_t *of[ZNL_QUARTERS];
+        find_contexts(contexts, classes, quarter, first, of);
+        for (size_t i = first; i < first + STEP; i++)
+            for (unsigned q = 0; q < ZNL_QUARTERS; q++) {
+                const size_t at = q * quarter + i;
+                out[next.of[q][of[q][symbols[at]]]++] = in[at];
+            }
+    }
 }
 
-void znl_spread_second_scalar(const znl_contexts *contexts, const uint16_t *symbols,
-                              const znl_context_counts *begins, const uint16_t *in, size_t count,
-                              uint8_t *out)
+void znl_spread_second_scalar(const znl_contexts *contexts, const uint8_t *classes,
+                              const uint16_t *symbols, const znl_context_counts *begins,
+                              const uint16_t *in, size_t count, uint8_t *out)
 {
     const size_t quarter = count / ZNL_QUARTERS;
     znl_context_counts next = *begins;
-    for (size_t i = 0; i < quarter; i++)
-        for (unsigned q = 0; q < ZNL_QUARTERS; q++) {
-            const size_t at = q * quarter + i;
-            out[at] = (uint8_t)in[next.of[q][contexts->of[symbols[at]]]++];
-        }
+    for (size_t first = 0; first < quarter; first += STEP) {
+        const uint8_t *of[ZNL_QUARTERS];
+        find_contexts(contexts, classes, quarter, first, of);
+        for (size_t i = first; i < first + STEP; i++)
+            for (unsigned q = 0; q < ZNL_QUARTERS; q++) {
+                const size_t at = q * quarter + i;
+                out[at] = (uint8_t)in[next.of[q][of[q][symbols[at]]]++];
+            }
+    }
 }
 
 /* --- low bits ------------------------------------------------------------------------------------- */

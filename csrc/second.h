@@ -18,26 +18,35 @@ enum { ZNL_NO_SECOND, ZNL_SECOND_LOW_BITS, ZNL_SECOND_TRAILING_ZEROS };
 
 typedef struct {
     unsigned kind;
-    unsigned context_count;                /* M; 0 without second symbols */
-    uint16_t bounds[ZNL_MAX_CONTEXTS - 1]; /* rising; where the contexts 1, 2, ... begin */
+    unsigned context_count; /* M; 0 without second symbols */
+    /* Where the contexts 1, 2, ... begin, rising: class << S | symbol value. */
+    uint16_t bounds[ZNL_MAX_CONTEXTS - 1];
 } znl_second;
 
 /* The kind that a layout can have. */
 unsigned znl_second_kind(const znl_layout *layout);
 
-/* Whether second symbols that came from the wire are such as values of this layout can have. */
-int znl_second_is_allowed(const znl_layout *layout, const znl_second *second);
+/* Whether second symbols that came from the wire are such as values of this layout and so many classes can have. */
+int znl_second_is_allowed(const znl_layout *layout, unsigned class_count, const znl_second *second);
 
 /* One more than the highest number that a second symbol can mean. */
 unsigned znl_second_limit(const znl_layout *layout);
 
-/* Contexts as kernels look for them. */
+/* Contexts of neighbouring classes that have the same ones. */
 typedef struct {
     uint8_t of[1u << ZNL_CONTEXT_SYMBOL_BITS]; /* of each symbol value */
-    uint16_t begins[ZNL_MAX_CONTEXTS];         /* the lowest symbol value of each */
-    unsigned count;
+    uint8_t first, end;
+} znl_context_group;
+
+/* Contexts as kernels look for them. */
+typedef struct {
+    znl_context_group groups[ZNL_MAX_CONTEXTS];
+    uint8_t group_of[ZNL_MAX_TABLES]; /* of each class */
+    /* Their lowest symbol values; that of a group's first one is 0, whatever stands here. */
+    uint16_t begins[ZNL_MAX_CONTEXTS];
 } znl_contexts;
 
+/* second: allowed */
 void znl_contexts_make(const znl_second *second, unsigned symbol_bits, znl_contexts *contexts);
 
 /* How many of the values lie in each context, of the first quarter of a chunk, the second, ...: quarters are sorted
@@ -47,9 +56,14 @@ typedef struct {
     uint32_t of[ZNL_QUARTERS][ZNL_MAX_CONTEXTS];
 } znl_context_counts;
 
-/* count: a multiple of 64 */
-typedef void znl_count_contexts_fn(const znl_contexts *contexts, const uint16_t *symbols,
-                                   size_t count, znl_context_counts *counts);
+/* Count the contexts of values.
+ *
+ * classes    of each block of 64
+ * symbols    the symbol values of `count` values, a multiple of 64
+ */
+typedef void znl_count_contexts_fn(const znl_contexts *contexts, const uint8_t *classes,
+                                   const uint16_t *symbols, size_t count,
+                                   znl_context_counts *counts);
 
 /* The context that the table of each block in second order is for: that of its value 32. */
 void znl_context_blocks(const znl_context_counts *counts, size_t block_count, uint8_t *blocks);
@@ -59,15 +73,15 @@ znl_context_counts znl_context_begins(const znl_context_counts *counts);
 
 /* Second symbols into second order, and back.
  *
- * symbols    the symbol values of `count` values, a multiple of 64
- * begins     of znl_context_begins, for the counts of these values
+ * classes, symbols, count    as above
+ * begins                     of znl_context_begins, for the counts of these values
  */
-typedef void znl_sort_second_fn(const znl_contexts *contexts, const uint16_t *symbols,
-                                const znl_context_counts *begins, const uint8_t *in, size_t count,
-                                uint16_t *out);
-typedef void znl_spread_second_fn(const znl_contexts *contexts, const uint16_t *symbols,
-                                  const znl_context_counts *begins, const uint16_t *in,
-                                  size_t count, uint8_t *out);
+typedef void znl_sort_second_fn(const znl_contexts *contexts, const uint8_t *classes,
+                                const uint16_t *symbols, const znl_context_counts *begins,
+                                const uint8_t *in, size_t count, uint16_t *out);
+typedef void znl_spread_second_fn(const znl_contexts *contexts, const uint8_t *classes,
+                                  const uint16_t *symbols, const znl_context_counts *begins,
+                                  const uint16_t *in, size_t count, uint8_t *out);
 
 /* The second symbols of `count` values, a multiple of 64. */
 void znl_find_second(const znl_layout *layout, const uint8_t *values, size_t count,

@@ -204,13 +204,14 @@ typedef struct {
 
 /* Decode the second symbols of a chunk whose symbol values are in scratch->symbols: to scratch->second.
  *
+ * classes   of each block
  * models    one for each context
  * returns   ZNL_OK, ZNL_E_BAD_STATE, or ZNL_E_BAD_VALUE for a number that a second symbol can't mean
  */
 int znl_decode_second(const znl_kernels *kernels, const znl_layout *layout,
-                      const znl_second *second, const znl_decode_model *const *models,
-                      znl_decode_lanes *lanes, size_t coded_count,
-                      znl_second_decode_scratch *scratch);
+                      const znl_second *second, const uint8_t *classes,
+                      const znl_decode_model *const *models, znl_decode_lanes *lanes,
+                      size_t coded_count, znl_second_decode_scratch *scratch);
 
 typedef struct {
     /* Of each chunk its values in arranged order, or its byte planes made whole. They come first, for there

@@ -95,8 +95,9 @@ static int begin_arranged(static_decoder *it, znl_arrangement *arrangement)
         chunk->source_nbytes / it->layout->width, chunk->table_count, arrangement);
     if (nbytes < 0) return (int)nbytes;
     it->shape.map_nbytes = (size_t)nbytes;
-    znl_arrangement_block_classes(arrangement, znl_class_count(arrangement, chunk->table_count),
-                                  it->shape.block_count, it->scratch->classes);
+    const unsigned class_count = znl_class_count(arrangement, chunk->table_count);
+    znl_arrangement_block_classes(arrangement, class_count, it->shape.block_count,
+                                  it->scratch->classes);
     if (!znl_arrangement_is_source_order(arrangement)) {
         it->arrangement = arrangement;
         it->out = it->room;
@@ -104,7 +105,7 @@ static int begin_arranged(static_decoder *it, znl_arrangement *arrangement)
     const znl_reduction *reduction = &arrangement->reduction;
     const znl_second *second = &arrangement->second;
     if (!znl_reduction_is_allowed(it->layout, reduction) ||
-        !znl_second_is_allowed(it->layout, second))
+        !znl_second_is_allowed(it->layout, class_count, second))
         return ZNL_E_BAD_VALUE;
     if (reduction->shift) it->reduction = reduction;
     if (second->kind != ZNL_NO_SECOND) {
@@ -235,8 +236,8 @@ static int decode_both(const znl_kernels *kernels, static_decoder *it, uint8_t *
     int status = decode_symbols(kernels, it, it->shape.block_count, scratch->symbols);
     if (status == ZNL_OK) status = patch_symbols(it, scratch->symbols);
     if (status == ZNL_OK)
-        status = znl_decode_second(kernels, it->layout, it->second, it->models + class_count,
-                                   &it->lanes, coded_count, scratch);
+        status = znl_decode_second(kernels, it->layout, it->second, it->scratch->classes,
+                                   it->models + class_count, &it->lanes, coded_count, scratch);
     if (status != ZNL_OK || !it->shape.has_fields) return status;
     const uint8_t *fields = it->found.raw;
     const size_t nbytes = it->found.fields_nbytes;

@@ -17,21 +17,21 @@ static int are_below(const uint16_t *symbols, size_t count, unsigned limit)
 }
 
 int znl_decode_second(const znl_kernels *kernels, const znl_layout *layout,
-                      const znl_second *second, const znl_decode_model *const *models,
-                      znl_decode_lanes *lanes, size_t coded_count,
-                      znl_second_decode_scratch *scratch)
+                      const znl_second *second, const uint8_t *classes,
+                      const znl_decode_model *const *models, znl_decode_lanes *lanes,
+                      size_t coded_count, znl_second_decode_scratch *scratch)
 {
     znl_context_counts counts;
     const size_t block_count = coded_count / ZNL_BLOCK_VALUES;
     znl_contexts_make(second, layout->symbol_bits, &scratch->contexts);
-    kernels->count_contexts(&scratch->contexts, scratch->symbols, coded_count, &counts);
+    kernels->count_contexts(&scratch->contexts, classes, scratch->symbols, coded_count, &counts);
     znl_context_blocks(&counts, block_count, scratch->blocks);
     const int status =
         znl_decode_blocks(kernels, lanes, models, scratch->blocks, block_count, scratch->sorted);
     if (status != ZNL_OK) return status;
     if (!are_below(scratch->sorted, coded_count, znl_second_limit(layout))) return ZNL_E_BAD_VALUE;
     const znl_context_counts begins = znl_context_begins(&counts);
-    kernels->spread_second(&scratch->contexts, scratch->symbols, &begins, scratch->sorted,
+    kernels->spread_second(&scratch->contexts, classes, scratch->symbols, &begins, scratch->sorted,
                            coded_count, scratch->second);
     return ZNL_OK;
 }

@@ -360,9 +360,21 @@ def second_numbers(kind: int, values: U64, low: U64) -> list[int]:
     return [(q & -q).bit_length() - 1 if q else 16 for q in lower]
 
 
-def context_of(symbol_value: int, bounds: Sequence[int]) -> int:
-    """ "The number of bounds that are not above its symbol value"."""
-    return sum(bound <= symbol_value for bound in bounds)
+def context_of(r: int, e: int, bounds: Sequence[int], symbol_bits: int) -> int:
+    """The context of a value of class r and symbol value e."""
+    # "Let q be the highest class of a bound that is not above r, or 0 when there is none"
+    classes = [bound >> symbol_bits for bound in bounds]
+    q = max([q for q in classes if q <= r], default=0)
+    # "the number of bounds that are not above q * 2^S + e"
+    return sum(bound <= q * 2**symbol_bits + e for bound in bounds)
+
+
+def contexts_of(
+    e: U64, blocks: Sequence[int], bounds: Sequence[int], symbol_bits: int
+) -> list[int]:
+    """The contexts of all coded values. blocks: the class of each block."""
+    classes = (r for r in blocks for _ in range(BLOCK))
+    return [context_of(r, int(of), bounds, symbol_bits) for r, of in zip(classes, e, strict=True)]
 
 
 def second_order(contexts: Sequence[int]) -> list[int]:
@@ -488,7 +500,7 @@ def make_body(
             plane = b""
         else:
             of_planes[:2] = [fields_above_the_lowest_one(values[:coded], numbers)]
-        contexts = [context_of(int(symbol_value), second.bounds) for symbol_value in e]
+        contexts = contexts_of(e, blocks, second.bounds, layout.symbol_bits)
         in_order = second_order(contexts)
         of_blocks = classes_of_blocks([contexts[i] for i in in_order])
         blocks = blocks + [len(tables) + context for context in of_blocks]
@@ -574,16 +586,21 @@ def fit_tables(
     )
 
 
-def fit_second(data: bytes, dtype: str, parts: Sequence[Part], second: Second) -> Second:
-    """With a table for each context, unless it has tables; every second one has the zero flag."""
+def fit_second(
+    data: bytes, dtype: str, parts: Sequence[Part], table_count: int, second: Second
+) -> Second:
+    """With a table for each context, unless it has tables; every second one has the zero flag.
+
+    table_count  of the classes
+    """
     if second.tables:
         return second
     layout = LAYOUTS[dtype]
-    values, blocks = arrange(data, dtype, parts, 32)  # in whose order K has no part
+    values, blocks = arrange(data, dtype, parts, table_count)
     coded = values[: BLOCK * len(blocks)]
     e, _, low = take_apart(coded, layout)
     numbers = second_numbers(second.kind, coded, low)
-    contexts = [context_of(int(symbol_value), second.bounds) for symbol_value in e]
+    contexts = contexts_of(e, blocks, second.bounds, layout.symbol_bits)
     in_order = second_order(contexts)
     of_blocks = classes_of_blocks([contexts[i] for i in in_order])
     counts = [[0] * (1 << NUMBER_BITS) for _ in range(len(second.bounds) + 1)]
@@ -626,7 +643,8 @@ def arranged_stream(
     second: Second | None = None,
 ) -> bytes:
     """A stream of one chunk. `second`: without tables, they are fitted."""
-    second = fit_second(data, dtype, parts, second) if second is not None else None
+    if second is not None:
+        second = fit_second(data, dtype, parts, len(tables), second)
     body = make_body(data, dtype, parts, tables, known, second)
     of_contexts = second.tables if second is not None else ()
     return add_chunk(StreamBuilder(), data, dtype, (*tables, *of_contexts), body).finish()

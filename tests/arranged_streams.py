@@ -125,7 +125,7 @@ class Arranged:
         """With its tables."""
         if self.second is None:
             return None
-        return fit_second(source, self.dtype, self.parts, self.second)
+        return fit_second(source, self.dtype, self.parts, self.table_count, self.second)
 
     def all_tables_of(self, source: bytes) -> tuple[Frequencies, ...]:
         """Of the classes and of the contexts."""

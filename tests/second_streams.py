@@ -65,6 +65,14 @@ GOOD_SECOND = {
         (DEAR,),
         second=Second(1, (4,), (DEAR,) * 2),
     ),
+    # The last context of class 1 is the first one of the classes from 2 on; class 0 has one.
+    "contexts_of_classes": Arranged(
+        "U8",
+        4,
+        (part(67, 40, 45, 4, columns=True), part(68, 5, 64, 4)),
+        (1, 110, 9, 6),
+        second=Second(LOW_BITS, (1 << 5, 1 << 5 | 15, 2 << 5 | 17, 2 << 5 | 18)),
+    ),
     "trailing_zeros": Arranged(
         "F32",
         4,
@@ -281,9 +289,9 @@ SECOND_CORRUPT: dict[str, bytes] = {
     # bounds
     "bound_0": with_bounds(LOW, 0, 16, 17),
     "bound_0_alone": with_bounds(ZEROS, 0),
-    "bound_32_of_u8": with_bounds(LOW, 15, 16, 32),
+    "bound_64_of_u8": with_bounds(LOW, 15, 16, 64),  # of two classes
     "bound_64_of_f8_e5m2": with_bounds(E5M2, 64),
-    "bound_512_of_f32": with_bounds(ZEROS, 512),
+    "bound_1024_of_f32": with_bounds(ZEROS, 1024),
     "bound_65535_of_f32": with_bounds(ZEROS, 65_535),
     "equal_bounds": with_bounds(LOW, 16, 16, 17),
     "equal_last_bounds": with_bounds(LOW, 15, 17, 17),
@@ -370,7 +378,7 @@ SECOND_GOLDEN = tuple(
         "base_42_of_f8_e5m2",
         "base_32_of_f32",
         "bound_0",
-        "bound_32_of_u8",
+        "bound_64_of_u8",
         "equal_bounds",
         "falling_bounds",
         "padding_of_bounds",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +38,7 @@ from arranged_builder import (
 )
 from arranged_samples import SHAPES, TABLE_COUNTS, tables_for, value_count, with_classes
 from arranged_streams import Arranged, body_of, scaled, with_noise, with_zero_bits
-from builders import CHUNK, TABLE, StreamBuilder, records_of
+from builders import CHUNK, TABLE, Record, StreamBuilder, records_of, safetensors_bytes
 from decoders import DECODERS, Decode, decoders
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,12 +55,15 @@ from second_streams import (
     SECOND_HOSTILE,
     ZEROS,
 )
-from strategies import KINDS, make, part_shapes
+from strategies import KINDS, Values, make, part_shapes
 
 import zipnn_like as znl
 from zipnn_like import errors
 from zipnn_like.dtypes import BY_NAME
+from zipnn_like.reference import arranged as reference_arranged
 from zipnn_like.reference import second as reference_second
+from zipnn_like.reference import static as reference_static
+from zipnn_like.reference.chunk import DTYPES
 
 GOLDEN = Path(__file__).parent / "golden"
 WHERE = errors.Where("fields")
@@ -96,25 +100,35 @@ def symbol_value_of(value: int, dtype: str) -> int:
 
 
 def bounds_for(
-    data: bytes, dtype: str, parts: Sequence[Part], count: int, seed: int
+    data: bytes, dtype: str, parts: Sequence[Part], table_count: int, count: int, seed: int
 ) -> tuple[int, ...]:
-    """Bounds at random, most of them symbol values that there are."""
+    """Bounds at random, most of them symbol values that there are; of class 0, or of any."""
     rng = np.random.default_rng(seed)
     layout = LAYOUTS[dtype]
+    class_count = table_count if seed % 3 else 1
     values, _ = arrange(data, dtype, parts, 1)
     e, _, _ = take_apart(values, layout)
     there = rng.permutation(np.unique(e)).tolist()[: -(-count * 3 // 4)]
-    others = rng.permutation(np.arange(1, 1 << layout.symbol_bits)).tolist()
-    chosen = [bound for bound in dict.fromkeys([*map(int, there), *others]) if bound > 0]
+    classes = rng.integers(0, class_count, len(there)).tolist()
+    classed = [r << layout.symbol_bits | int(e) for r, e in zip(classes, there, strict=True)]
+    others = rng.permutation(np.arange(1, class_count << layout.symbol_bits)).tolist()
+    chosen = [bound for bound in dict.fromkeys([*classed, *others]) if bound > 0]
     return tuple(sorted(chosen[:count]))
 
 
 def second_for(
-    how: str, data: bytes, dtype: str, parts: Sequence[Part], context_count: int, seed: int
+    how: str,
+    data: bytes,
+    dtype: str,
+    parts: Sequence[Part],
+    table_count: int,
+    context_count: int,
+    seed: int,
 ) -> Second:
     """With tables that are fitted; or of every form, some the same."""
-    second = Second(KIND_OF[dtype], bounds_for(data, dtype, parts, context_count - 1, seed))
-    fitted = fit_second(data, dtype, parts, second)
+    bounds = bounds_for(data, dtype, parts, table_count, context_count - 1, seed)
+    second = Second(KIND_OF[dtype], bounds)
+    fitted = fit_second(data, dtype, parts, table_count, second)
     if how == "fitted":
         return fitted
     # Of each universal one, the number that has no symbol is 17 or more.
@@ -139,7 +153,7 @@ def sample(
         scale = (4, 0x3C00_0000, 0x0080_0000, 0x0060_0001)
         source = with_zero_bits(with_noise(scaled(parts, table_count, *scale, seed), 4, seed), seed)
     tables = fit_tables(source, dtype, parts, table_count)
-    second = second_for("fitted", source, dtype, parts, context_count, seed)
+    second = second_for("fitted", source, dtype, parts, table_count, context_count, seed)
     return source, arranged_stream(source, dtype, parts, tables, second=second)
 
 
@@ -162,7 +176,7 @@ def test_any_chunk_is_restored(decode: Decode, dtype: str, data: st.DataObject) 
     how = data.draw(st.sampled_from(["fitted", "universal", "mixed"]), "tables")
     tables = tables_for(how, source, dtype, parts, table_count)
     how = data.draw(st.sampled_from(["fitted", "mixed"]), "tables of contexts")
-    second = second_for(how, source, dtype, parts, context_count, seed)
+    second = second_for(how, source, dtype, parts, table_count, context_count, seed)
     assert decode(arranged_stream(source, dtype, parts, tables, second=second)) == source
 
 
@@ -322,7 +336,7 @@ def test_every_value_of_one_byte(decode: Decode, dtype: str) -> None:
     for how in ("fitted", "universal"):
         tables = tables_for(how, source, dtype, parts, 2)
         for context_count in CONTEXT_COUNTS:
-            second = second_for("mixed", source, dtype, parts, context_count, 4)
+            second = second_for("mixed", source, dtype, parts, 2, context_count, 4)
             assert decode(arranged_stream(source, dtype, parts, tables, second=second)) == source
 
 
@@ -352,7 +366,7 @@ def test_lower_halves_of_every_form(
     parts = (Part((0,), 2053),)
     tables = (universal(7, 240),)
     for context_count in (1, 5):
-        second = second_for("fitted", source, dtype, parts, context_count, 1)
+        second = second_for("fitted", source, dtype, parts, 1, context_count, 1)
         body = make_body(source, dtype, parts, tables, None, second)
         assert len(body.raw) - PLANE_NBYTES == nbytes
         assert decode(arranged_stream(source, dtype, parts, tables, second=second)) == source
@@ -368,7 +382,7 @@ def most_values(dtype: str) -> tuple[bytes, bytes]:
         source = rounded(rng.normal(size=262_144).astype("<f4").tobytes(), dtype, 8)
     parts = [Part((1, 0), 131_072, tuple(rng.integers(0, 15, 131_072).tolist()))]
     tables = fit_tables(source, dtype, parts, 2)
-    second = second_for("fitted", source, dtype, parts, 5, 9)
+    second = second_for("fitted", source, dtype, parts, 2, 5, 9)
     return source, arranged_stream(source, dtype, parts, tables, second=second)
 
 
@@ -389,9 +403,26 @@ def test_second_order_is_by_context_and_stable() -> None:
     assert reference_second.second_order(np.array(contexts)).tolist() == expected
 
 
-def test_a_context_counts_the_bounds_that_are_not_above() -> None:
-    assert [context_of(e, (3, 5)) for e in range(7)] == [0, 0, 0, 1, 1, 2, 2]
-    assert context_of(31, ()) == 0
+# Of S = 3: class 0 has contexts 0 to 2, classes 1 and 2 have 3 and 4, those from 3 on have 4 and 5.
+BOUNDS = (3, 5, 8, 14, 25)
+CONTEXTS = {
+    0: [0, 0, 0, 1, 1, 2, 2, 2],
+    1: [3, 3, 3, 3, 3, 3, 4, 4],
+    2: [3, 3, 3, 3, 3, 3, 4, 4],
+    3: [4, 5, 5, 5, 5, 5, 5, 5],
+    7: [4, 5, 5, 5, 5, 5, 5, 5],
+}
+
+
+def test_a_context_is_told_by_class_and_symbol_value() -> None:
+    for r, expected in CONTEXTS.items():
+        assert [context_of(r, e, BOUNDS, 3) for e in range(8)] == expected
+        found = reference_second.contexts_of(
+            np.arange(8, dtype=np.uint64), np.full(8, r, np.uint8), BOUNDS, 3
+        )
+        assert found.tolist() == expected
+    assert context_of(2, 7, (), 3) == 0
+    assert [context_of(r, 0, (9,), 3) for r in range(3)] == [0, 0, 0]
 
 
 def test_numbers_of_zeros() -> None:
@@ -410,6 +441,42 @@ def test_fields_are_the_bits_above_the_lowest_one() -> None:
     lower, upper = reference_second.lower_planes(np.array(zeros, np.uint64), stored, WHERE, 0)
     assert lower.tolist() == [0, 0, 0, 1]
     assert upper.tolist() == [0x80, 0, 0x60, 0xA0]
+
+
+# --- what the encoder chooses ---------------------------------------------------------------------
+
+
+def two_scales(dtype: str) -> Values:
+    """A matrix of 8-bit values, half of whose rows are narrow."""
+    rng = np.random.default_rng(3)
+    scales = np.where(np.arange(1024) % 2, 3.0, 30.0)[:, None]
+    numbers = np.clip(np.rint(rng.laplace(size=(1024, 512)) * scales), -128, 127).astype(np.int64)
+    middle = 128 if dtype == "U8" else 0
+    return Values(dtype, numbers.shape, (numbers + middle).astype(np.uint8).tobytes())
+
+
+def arrangement_of(record: Record) -> reference_arranged.Arrangement:
+    """Of an arranged chunk."""
+    layout, (nbytes,) = DTYPES[record.head[0]], struct.unpack_from("<I", record.head, 4)
+    assert layout is not None
+    counts = reference_static.read_counts(record.body, nbytes, layout, 2048, WHERE, 0)
+    references = len(record.references)
+    return reference_arranged.read_arrangement(record.body, counts, layout, references, WHERE, 0)
+
+
+@pytest.mark.parametrize("dtype", ["I8", "U8"])
+def test_contexts_of_narrow_values_follow_their_classes(dtype: str) -> None:
+    source = safetensors_bytes({"w": two_scales(dtype)})
+    stream = znl.compress(source, level="default")
+    assert all(decode(stream) == source for decode in DECODERS.values())
+    chunks = [each for each in records_of(stream) if each.kind == CHUNK and each.references]
+    found = [arrangement_of(chunk) for chunk in chunks]
+    assert len(found) > 1
+    assert all(arrangement.second.kind == LOW_BITS for arrangement in found)
+    assert all(max(arrangement.bounds) >> 5 > 0 for arrangement in found)
+    # The chunks are alike: tables of contexts are written for one of them.
+    count = found[0].second.context_count
+    assert len({chunk.references[-count:] for chunk in chunks}) == 1
 
 
 # --- golden files and broken rules ----------------------------------------------------------------

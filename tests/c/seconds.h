@@ -58,22 +58,26 @@ static inline unsigned number_of(unsigned dtype, unsigned v)
     return zeros;
 }
 
-static inline unsigned context_of_symbol(const znl_second *second, unsigned symbol_value)
+/* Of a value of class r and symbol value e: "let q be the highest class of a bound that is not above r, or 0 when there is
+ * none"; "the number of bounds that are not above q * 2^S + e". */
+static inline unsigned context_of(const znl_second *second, unsigned S, unsigned r, unsigned e)
 {
-    unsigned context = 0;
+    unsigned q = 0, context = 0;
     for (unsigned i = 0; i + 1 < second->context_count; i++)
-        context += second->bounds[i] <= symbol_value;
+        if (second->bounds[i] >> S <= (int)r) q = second->bounds[i] >> S;
+    for (unsigned i = 0; i + 1 < second->context_count; i++)
+        context += second->bounds[i] <= (q << S) + e;
     return context;
 }
 
-/* "Sorted by context, equal ones as they were": the number of each value in second order. */
-static inline void order_second(const znl_second *second, const uint16_t *symbol_values,
-                                size_t count, uint32_t *order)
+/* "Sorted by context, equal ones as they were": the number of each value in second order, by their contexts. */
+static inline void order_second(const znl_second *second, const uint8_t *contexts, size_t count,
+                                uint32_t *order)
 {
     size_t placed = 0;
     for (unsigned c = 0; c < second->context_count; c++)
         for (size_t i = 0; i < count; i++)
-            if (context_of_symbol(second, symbol_values[i]) == c) order[placed++] = (uint32_t)i;
+            if (contexts[i] == c) order[placed++] = (uint32_t)i;
     CHECK(placed == count, "%zu of %zu values in second order", placed, count);
 }
 

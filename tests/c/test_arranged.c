@@ -101,6 +101,24 @@ static void check_moves(size_t value_count)
     use_level(0);
 }
 
+/* The classes of runs of values in source order. */
+static void check_value_classes(unsigned table_count, size_t value_count)
+{
+    static uint8_t in_source[ZNL_MAX_STATIC_VALUES];
+    size_t wrong = 0;
+    for (size_t i = 0; i < value_count; i++) in_source[order.source[i]] = order.classes[i];
+    for (size_t first = 0, count; first < value_count; first += count) {
+        const size_t left = value_count - first;
+        count = 1 + random_below(&seed, 3000);
+        if (count > left) count = left;
+        guarded found = guarded_new(count, 0xee, 0);
+        znl_arrangement_value_classes(&arrangement, table_count, first, count, found.bytes);
+        wrong += memcmp(found.bytes, in_source + first, count) != 0;
+        CHECK(guarded_free(&found), "%s: around %zu classes", where, count);
+    }
+    CHECK(wrong == 0, "%s: %zu runs of classes", where, wrong);
+}
+
 static void check_classes(unsigned table_count, size_t value_count)
 {
     const size_t block_count = value_count / 64;
@@ -110,6 +128,7 @@ static void check_classes(unsigned table_count, size_t value_count)
     for (size_t b = 0; b < block_count; b++) wrong += classes.bytes[b] != block_class(&order, b);
     CHECK(wrong == 0, "%s: classes of %zu blocks", where, wrong);
     CHECK(guarded_free(&classes), "%s: around the classes", where);
+    check_value_classes(table_count, value_count);
 }
 
 static void check_arrangement(unsigned kind, unsigned table_count, size_t value_count,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Batches whose chunks state their rows: what the encoder chooses must come back, be the same at every level
  * and not depend on what is in its scratch memory or in its output before. */
+#include "arrangement.h"
 #include "chunks.h"
 #include "kernels.h"
 #include "planes.h"
@@ -9,9 +10,9 @@
 enum { MAX_BATCH = 5, MOST_PARTS = 40, MOST_VALUES = 70000, BATCHES = 24 };
 
 /* Kinds of values: as they are, with low bits that are zero in some rows, of one sign, of any symbol; with second symbols that the
- * first ones tell, where rows and columns differ and where they don't. */
+ * first ones tell, where rows and columns differ and where they don't; and with such that rows tell as well. */
 enum { PLAIN, ROUNDED, ONE_SIGN, ANY_SYMBOL, PLAIN_TOO, RANDOM_KINDS };
-enum { TOLD = RANDOM_KINDS, TOLD_IN_ORDER };
+enum { TOLD = RANDOM_KINDS, TOLD_IN_ORDER, TOLD_BY_ROWS, KINDS };
 
 typedef struct {
     znl_part parts[MAX_BATCH][MOST_PARTS];
@@ -39,10 +40,11 @@ static size_t new_parts(uint64_t *seed, znl_part *parts, uint32_t *part_count)
     return count;
 }
 
-/* Give a value the second symbol that its symbol value tells, or the next one. */
-static void tell_second(uint64_t *seed, const znl_layout *layout, unsigned symbol, uint8_t *value)
+/* Give a value the second symbol that its symbol value tells, moved by what its row tells, or the next one. */
+static void tell_second(uint64_t *seed, const znl_layout *layout, unsigned symbol, unsigned moved,
+                        uint8_t *value)
 {
-    const uint8_t told = (uint8_t)(5 * symbol + random_below(seed, 2));
+    const uint8_t told = (uint8_t)(5 * symbol + moved + random_below(seed, 2));
     if (layout->width == 4) {
         const uint32_t zeros = told % 16;
         store_u32le(value, (load_u32le(value) | 1) >> zeros << zeros);
@@ -59,10 +61,13 @@ static void fill_values(uint64_t *seed, unsigned dtype, unsigned kind, const znl
 {
     const znl_layout *layout = znl_layout_of(dtype);
     const unsigned width = layout->width, values = 1u << layout->symbol_bits;
-    const unsigned reach = kind < TOLD ? 1 + random_below(seed, values) : kind == TOLD ? 16 : 1;
+    const unsigned reach = kind < TOLD             ? 1 + random_below(seed, values)
+                           : kind == TOLD_IN_ORDER ? 1
+                                                   : 16;
     for (size_t p = 0; p < part_count; p++)
         for (size_t r = 0; r < parts[p].rows; r++) {
             const unsigned row = random_below(seed, reach);
+            const unsigned moved = kind == TOLD_BY_ROWS && row >= 8 ? 2 : 0;
             const int is_rounded = kind == ROUNDED && random_below(seed, 3) > 0;
             for (size_t c = 0; c < parts[p].row_values; c++, out += width) {
                 const unsigned column = kind == TOLD_IN_ORDER ? 0 : (unsigned)(c * 7 % 13);
@@ -73,7 +78,7 @@ static void fill_values(uint64_t *seed, unsigned dtype, unsigned kind, const znl
                 unsigned symbol = (values / 4 + row + column + noise * noise / 4) % values;
                 if (random_below(seed, 40) == 0) symbol = random_below(seed, 2) * (values - 1);
                 if (kind != ANY_SYMBOL) znl_patch_value(layout, symbol, out);
-                if (kind >= TOLD) tell_second(seed, layout, symbol, out);
+                if (kind >= TOLD) tell_second(seed, layout, symbol, moved, out);
             }
         }
 }
@@ -150,18 +155,29 @@ static void check_same(const batch *a, const batch *b)
 /* Chunks that took a way of the arranged method. */
 typedef struct {
     size_t arranged, with_second[2]; /* of one class, and of more */
+    size_t by_class;                 /* whose contexts differ by class */
+    size_t again;                    /* whose tables of contexts are those of the chunk before */
 } ways;
 
-static void count_ways(const znl_chunk *chunk, ways *to)
+static void count_ways(const znl_chunk *chunk, const znl_chunk *before, ways *to)
 {
+    static znl_arrangement found;
     if (chunk->method != ZNL_METHOD_ARRANGED) return;
-    const uint32_t front = load_u32le(body_of(chunk) + 8);
-    const uint32_t second = front >> 24 & 3, contexts = (front >> 26) + 1;
+    const size_t value_count = chunk->source_nbytes / dtype_width(chunk->dtype);
+    const int64_t nbytes = znl_arrangement_read(body_of(chunk) + 8, body_nbytes_of(chunk) - 8,
+                                                value_count, chunk->table_count, &found);
+    CHECK(nbytes > 0, "%s: %lld", where, (long long)nbytes);
     to->arranged++;
-    if (!second) return;
-    CHECK(second == kind_of_second(chunk->dtype) && contexts < chunk->table_count, "%s: front %#x",
-          where, front);
-    to->with_second[chunk->table_count - contexts > 1]++;
+    if (found.second.kind == 0) return;
+    const unsigned contexts = found.second.context_count, classes = chunk->table_count - contexts;
+    CHECK(found.second.kind == kind_of_second(chunk->dtype), "%s: kind %u", where,
+          found.second.kind);
+    to->with_second[classes > 1]++;
+    if (contexts > 1)
+        to->by_class += found.second.bounds[contexts - 2] >> dtype_symbol_bits(chunk->dtype) > 0;
+    if (before && before->table_count >= contexts)
+        to->again += memcmp(chunk->tables + classes,
+                            before->tables + before->table_count - contexts, 8 * contexts) == 0;
 }
 
 static void check_decodes(const batch *made, ways *to)
@@ -176,7 +192,7 @@ static void check_decodes(const batch *made, ways *to)
                                               chunk->source, &is_same);
         CHECK(status == 0 && is_same, "%s: chunk %zu, method %u: %lld", where, i, chunk->method,
               (long long)status);
-        count_ways(chunk, to);
+        count_ways(chunk, i ? chunk - 1 : NULL, to);
     }
 }
 
@@ -208,7 +224,7 @@ static void check_batch(uint64_t *seed, unsigned dtype, unsigned kind, ways *to)
 int main(void)
 {
     uint64_t seed = 20;
-    ways any = {0, {0, 0}};
+    ways any = {0}, again = {0};
     new_levels();
     new_scratch();
     for (unsigned round = 0; round < BATCHES; round++) {
@@ -217,13 +233,18 @@ int main(void)
     }
     CHECK(any.arranged > BATCHES / 2, "only %zu chunks were arranged", any.arranged);
     for (unsigned d = 0; d < SECOND_DTYPE_COUNT; d++) {
-        ways told = {0, {0, 0}};
-        for (unsigned kind = TOLD; kind <= TOLD_IN_ORDER; kind++)
+        ways told = {0};
+        for (unsigned kind = TOLD; kind < KINDS; kind++)
             check_batch(&seed, SECOND_DTYPES[d], kind, &told);
+        const int is_integer = SECOND_DTYPES[d] >= 14;
+        CHECK((told.by_class > 0) == is_integer, "dtype %u: contexts of classes in %zu chunks",
+              SECOND_DTYPES[d], told.by_class);
+        again.again += told.again;
         CHECK(told.with_second[0] > 0 && told.with_second[1] > 0,
               "dtype %u: second symbols in %zu chunks of one class, %zu of more", SECOND_DTYPES[d],
               told.with_second[0], told.with_second[1]);
     }
+    CHECK(again.again > 0, "no chunk has the tables of contexts of the one before");
     free_scratch();
     return check_result();
 }

@@ -14,74 +14,98 @@ static char where[96];
 
 /* --- contexts and order --------------------------------------------------------------------------- */
 
-static void check_contexts_of(unsigned symbol_bits, unsigned context_count)
+static void check_contexts_of(unsigned symbol_bits, unsigned context_count, unsigned class_count)
 {
     znl_second second;
-    random_second(1, context_count, 1u << symbol_bits, &seed, &second);
+    random_second(1, context_count, class_count << symbol_bits, &seed, &second);
     znl_contexts found;
     memset(&found, 0xee, sizeof found);
     znl_contexts_make(&second, symbol_bits, &found);
     size_t wrong = 0;
-    for (unsigned e = 0; e < 1u << symbol_bits; e++)
-        wrong += found.of[e] != context_of_symbol(&second, e);
-    CHECK(wrong == 0, "S %u, M %u: %zu values", symbol_bits, context_count, wrong);
-    for (unsigned c = 0; c < context_count; c++)
-        CHECK(found.begins[c] == (c ? second.bounds[c - 1] : 0), "S %u, M %u: context %u",
-              symbol_bits, context_count, c);
+    for (unsigned r = 0; r < ZNL_MAX_TABLES; r++) {
+        const unsigned g = found.group_of[r];
+        CHECK(g < ZNL_MAX_CONTEXTS, "S %u, M %u: group %u", symbol_bits, context_count, g);
+        const znl_context_group *group = &found.groups[g % ZNL_MAX_CONTEXTS];
+        CHECK(group->first < group->end && group->end <= context_count, "S %u, M %u: group %u",
+              symbol_bits, context_count, g);
+        for (unsigned e = 0; e < 1u << symbol_bits; e++) {
+            const unsigned c = context_of(&second, symbol_bits, r, e);
+            wrong += group->of[e] != c || c < group->first || c >= group->end;
+            wrong += c > group->first && found.begins[c] > e;
+            wrong += c + 1 < group->end && found.begins[c + 1] <= e;
+        }
+    }
+    CHECK(wrong == 0, "S %u, M %u, K %u: %zu values", symbol_bits, context_count, class_count,
+          wrong);
 }
 
 static void check_contexts(void)
 {
     for (unsigned symbol_bits = 5; symbol_bits <= 9; symbol_bits++)
         for (unsigned context_count = 1; context_count <= 16; context_count++)
-            for (unsigned round = 0; round < 4; round++)
-                check_contexts_of(symbol_bits, context_count);
+            for (unsigned class_count = 1; class_count <= 31; class_count += 1 + class_count / 2)
+                check_contexts_of(symbol_bits, context_count, class_count);
     /* The lowest and the highest bounds that can be. */
     znl_second second = {1, 16, {0}};
     znl_contexts found;
-    for (unsigned i = 0; i < 15; i++) second.bounds[i] = (uint16_t)(i < 8 ? 1 + i : 17 + i);
+    for (unsigned i = 0; i < 15; i++)
+        second.bounds[i] = (uint16_t)(i < 8 ? 1 + i : 31 * 32 + 17 + i);
     znl_contexts_make(&second, 5, &found);
-    for (unsigned e = 0; e < 32; e++)
-        CHECK(found.of[e] == context_of_symbol(&second, e), "value %u: %u", e, found.of[e]);
+    for (unsigned r = 0; r < ZNL_MAX_TABLES; r++)
+        for (unsigned e = 0; e < 32; e++) {
+            const unsigned c = found.groups[found.group_of[r]].of[e];
+            CHECK(c == context_of(&second, 5, r, e), "class %u, value %u: %u", r, e, c);
+        }
 }
 
 /* Symbol values that leave some contexts empty: all of them, the outer or inner ones, all but one. */
 enum { ALL_CONTEXTS, EVEN_CONTEXTS, ONE_CONTEXT, LAST_AND_FIRST, CONTEXT_USES };
 
-static unsigned symbol_in_use(unsigned use, unsigned symbol_bits, const znl_second *second)
+/* Such a symbol value, unless its class has none, maybe. */
+static unsigned symbol_in_use(unsigned use, unsigned symbol_bits, const znl_second *second,
+                              unsigned class)
 {
-    for (;;) {
-        const unsigned e = random_below(&seed, 1u << symbol_bits);
-        const unsigned c = context_of_symbol(second, e), last = second->context_count - 1;
+    unsigned e = 0;
+    for (unsigned tries = 0; tries < 200; tries++) {
+        e = random_below(&seed, 1u << symbol_bits);
+        const unsigned c = context_of(second, symbol_bits, class, e);
+        const unsigned last = second->context_count - 1;
         if (use == ALL_CONTEXTS || (use == EVEN_CONTEXTS && c % 2 == 0) ||
             (use == ONE_CONTEXT && c == last / 2) ||
             (use == LAST_AND_FIRST && (c == 0 || c == last)))
-            return e;
+            break;
     }
+    return e;
 }
 
 /* Values of random contexts, and where second order puts them. */
 typedef struct {
     znl_second second;
-    guarded symbols, in, order;
+    guarded classes, symbols, contexts, in, order;
     size_t count;
 } unordered;
 
-static unordered new_unordered(unsigned symbol_bits, unsigned context_count, size_t count,
-                               unsigned use)
+static unordered new_unordered(unsigned symbol_bits, unsigned context_count, unsigned class_count,
+                               size_t count, unsigned use)
 {
     unordered made;
     made.count = count;
+    made.classes = guarded_new(count / 64, 0, 0);
     made.symbols = guarded_new(2 * count, 0, 0);
+    made.contexts = guarded_new(count, 0, 0);
     made.in = guarded_new(count, 0, 1);
     made.order = guarded_new(4 * count, 0, 0);
-    random_second(1, context_count, 1u << symbol_bits, &seed, &made.second);
+    random_second(1, context_count, class_count << symbol_bits, &seed, &made.second);
     uint16_t *values = (uint16_t *)(void *)made.symbols.bytes;
+    for (size_t b = 0; b < count / 64; b++)
+        made.classes.bytes[b] = (uint8_t)random_below(&seed, class_count);
     for (size_t i = 0; i < count; i++) {
-        values[i] = (uint16_t)symbol_in_use(use, symbol_bits, &made.second);
+        const unsigned class = made.classes.bytes[i / 64];
+        values[i] = (uint16_t)symbol_in_use(use, symbol_bits, &made.second, class);
+        made.contexts.bytes[i] = (uint8_t)context_of(&made.second, symbol_bits, class, values[i]);
         made.in.bytes[i] = (uint8_t)random_below(&seed, 32);
     }
-    order_second(&made.second, values, count, (uint32_t *)(void *)made.order.bytes);
+    order_second(&made.second, made.contexts.bytes, count, (uint32_t *)(void *)made.order.bytes);
     return made;
 }
 
@@ -92,12 +116,12 @@ static znl_context_counts check_counts(const znl_kernels *kernels, const unorder
     const size_t quarter = made->count / ZNL_QUARTERS;
     znl_context_counts counts;
     memset(&counts, 0xee, sizeof counts);
-    kernels->count_contexts(contexts, values, made->count, &counts);
+    kernels->count_contexts(contexts, made->classes.bytes, values, made->count, &counts);
     for (unsigned q = 0; q < ZNL_QUARTERS; q++)
         for (unsigned c = 0; c < ZNL_MAX_CONTEXTS; c++) {
             uint32_t expected = 0;
             for (size_t i = q * quarter; i < (q + 1) * quarter; i++)
-                expected += context_of_symbol(&made->second, values[i]) == c;
+                expected += made->contexts.bytes[i] == c;
             CHECK(counts.of[q][c] == expected, "%s: context %u: %u, not %u", where, c,
                   counts.of[q][c], expected);
         }
@@ -109,6 +133,7 @@ static void check_order_at(const znl_kernels *kernels, const unordered *made,
 {
     const uint16_t *values = (const uint16_t *)(const void *)made->symbols.bytes;
     const uint32_t *numbers = (const uint32_t *)(const void *)made->order.bytes;
+    const uint8_t *classes = made->classes.bytes;
     const size_t count = made->count;
     guarded sorted = guarded_new(2 * count, 0xee, 0), spread = guarded_new(count, 0xee, 3),
             blocks = guarded_new(count / 64, 0xee, 5);
@@ -118,30 +143,32 @@ static void check_order_at(const znl_kernels *kernels, const unordered *made,
     size_t wrong = 0;
     znl_context_blocks(&counts, count / 64, blocks.bytes);
     for (size_t b = 0; b < count / 64; b++)
-        wrong += blocks.bytes[b] != context_of_symbol(&made->second, values[numbers[64 * b + 32]]);
+        wrong += blocks.bytes[b] != made->contexts.bytes[numbers[64 * b + 32]];
     CHECK(wrong == 0, "%s: %zu blocks", where, wrong);
-    kernels->sort_second(contexts, values, &begins, made->in.bytes, count,
+    kernels->sort_second(contexts, classes, values, &begins, made->in.bytes, count,
                          (uint16_t *)(void *)sorted.bytes);
     for (size_t i = 0; i < count; i++) wrong += in_order[i] != made->in.bytes[numbers[i]];
     CHECK(wrong == 0, "%s: %zu sorted", where, wrong);
-    kernels->spread_second(contexts, values, &begins, in_order, count, spread.bytes);
+    kernels->spread_second(contexts, classes, values, &begins, in_order, count, spread.bytes);
     CHECK(memcmp(spread.bytes, made->in.bytes, count) == 0, "%s: spread", where);
     CHECK(guarded_free(&sorted) && guarded_free(&spread) && guarded_free(&blocks), "%s: around",
           where);
 }
 
-static void check_order_of(unsigned symbol_bits, unsigned context_count, size_t count, unsigned use)
+static void check_order_of(unsigned symbol_bits, unsigned context_count, unsigned class_count,
+                           size_t count, unsigned use)
 {
-    unordered made = new_unordered(symbol_bits, context_count, count, use);
+    unordered made = new_unordered(symbol_bits, context_count, class_count, count, use);
     znl_contexts contexts;
     znl_contexts_make(&made.second, symbol_bits, &contexts);
     for (int l = 0; l < level_count; l++) {
         const znl_kernels *kernels = use_level(l);
-        snprintf(where, sizeof where, "level %d, M %u, %zu values, use %u", l, context_count, count,
-                 use);
+        snprintf(where, sizeof where, "level %d, M %u, K %u, %zu values, use %u", l, context_count,
+                 class_count, count, use);
         check_order_at(kernels, &made, &contexts);
     }
-    CHECK(guarded_free(&made.symbols) && guarded_free(&made.in) && guarded_free(&made.order),
+    CHECK(guarded_free(&made.classes) && guarded_free(&made.symbols) &&
+              guarded_free(&made.contexts) && guarded_free(&made.in) && guarded_free(&made.order),
           "%s: around", where);
 }
 
@@ -149,9 +176,11 @@ static void check_orders(void)
 {
     for (unsigned context_count = 1; context_count <= 16; context_count++)
         for (unsigned use = 0; use < CONTEXT_USES; use++)
-            for (size_t blocks = 1; blocks <= 300; blocks = 3 * blocks + 1)
-                check_order_of(context_count % 2 ? 9 : 5 + use % 2, context_count, 64 * blocks,
-                               use);
+            for (size_t blocks = 1; blocks <= 300; blocks = 3 * blocks + 1) {
+                const unsigned class_count = (context_count + use) % 3 ? 1 + (use + 3) * 2 : 1;
+                check_order_of(context_count % 2 ? 9 : 5 + use % 2, context_count, class_count,
+                               64 * blocks, use);
+            }
 }
 
 /* --- numbers -------------------------------------------------------------------------------------- */
@@ -164,19 +193,21 @@ static void check_kinds(void)
         if (!layout) continue;
         znl_second second = {0, 0, {0}};
         CHECK(znl_second_kind(layout) == kind_of_second(dtype), "dtype %u", dtype);
-        CHECK(znl_second_is_allowed(layout, &second), "dtype %u: none", dtype);
+        CHECK(znl_second_is_allowed(layout, 1, &second), "dtype %u: none", dtype);
         second.context_count = 3;
         second.bounds[0] = 1;
-        for (second.kind = 1; second.kind <= 3; second.kind++) {
-            const int expected = second.kind == kind_of_second(dtype);
-            second.bounds[1] = (uint16_t)((1u << dtype_symbol_bits(dtype)) - 1);
-            CHECK(!znl_second_is_allowed(layout, &second) == !expected, "dtype %u, kind %u", dtype,
-                  second.kind);
-            second.bounds[1]++;
-            CHECK(!znl_second_is_allowed(layout, &second), "dtype %u: 2^S", dtype);
-            second.bounds[1] = UINT16_MAX;
-            CHECK(!znl_second_is_allowed(layout, &second), "dtype %u: 65535", dtype);
-        }
+        for (second.kind = 1; second.kind <= 3; second.kind++)
+            for (unsigned classes = 1; classes <= 31; classes += 15) {
+                const int expected = second.kind == kind_of_second(dtype);
+                second.bounds[1] = (uint16_t)((classes << dtype_symbol_bits(dtype)) - 1);
+                CHECK(!znl_second_is_allowed(layout, classes, &second) == !expected,
+                      "dtype %u, kind %u", dtype, second.kind);
+                if (classes << dtype_symbol_bits(dtype) > UINT16_MAX) continue;
+                second.bounds[1]++;
+                CHECK(!znl_second_is_allowed(layout, classes, &second), "dtype %u: K * 2^S", dtype);
+                second.bounds[1] = UINT16_MAX;
+                CHECK(!znl_second_is_allowed(layout, classes, &second), "dtype %u: 65535", dtype);
+            }
         if (kind_of_second(dtype))
             CHECK(znl_second_limit(layout) == number_limit(dtype), "dtype %u: limit", dtype);
     }

@@ -259,7 +259,7 @@ def read_arrangement(
     nbytes = second.bounds_nbytes()
     packed = body[at : at + nbytes]
     check(len(packed) == nbytes, where, start + at, f"{nbytes} bytes of bounds", len(packed))
-    bounds = read_bounds(packed, second, layout, where, start + at)
+    bounds = read_bounds(packed, second, layout, table_count, where, start + at)
     known = KnownBits(announced, marked, coded)
     return Arrangement(classed, known, second, bounds, at + nbytes - counts.nbytes)
 
@@ -304,7 +304,8 @@ def decode_arranged(
         planes, low_bits = split_raw_section(raw, counts, sections, layout, where)
     else:
         # "the same lanes go on with C second symbols"
-        numbers = decode_numbers(lanes, symbol_values, arrangement.bounds, context_tables)
+        bounds = arrangement.bounds
+        numbers = decode_numbers(lanes, symbol_values, classes, bounds, context_tables, layout)
         planes, low_bits = planes_and_low_bits(
             second, numbers, lanes, counts, sections, layout, where
         )

@@ -86,17 +86,22 @@ def read_second(
 
 
 def read_bounds(
-    packed: bytes, second: SecondSymbols, layout: Layout, where: Where, start: int
+    packed: bytes,
+    second: SecondSymbols,
+    layout: Layout,
+    class_count: int,
+    where: Where,
+    start: int,
 ) -> list[int]:
-    """Section 5.10, the *bounds*. `start`: their offset in the stream."""
+    """Section 5.10, the *bounds*. class_count: K. `start`: their offset in the stream."""
     fields = list(struct.unpack(f"<{len(packed) // 2}H", packed))
     bounds = fields[: max(second.context_count - 1, 0)]
     # "zero bytes pad them to a multiple of 4"
     padding = fields[len(bounds) :]
     check(not any(padding), where, start, "zero padding of the bounds", padding)
-    before, limit = 0, 1 << layout.symbol_bits
+    before, limit = 0, class_count << layout.symbol_bits
     for number, bound in enumerate(bounds):
-        # "must be at least 1 and below 2^S, each above the one before"
+        # "must be at least 1 and below K * 2^S, each above the one before"
         fits = before < bound < limit
         check(fits, where, start + 2 * number, f"a bound from {before + 1} to {limit - 1}", bound)
         before = bound
@@ -137,17 +142,34 @@ def second_order(contexts: I64) -> I64:
     return np.argsort(contexts, kind="stable").astype(np.int64)
 
 
+def contexts_of(symbol_values: U64, classes: U8, bounds: Sequence[int], symbol_bits: int) -> I64:
+    """Section 5.10: the context of each coded value. symbol_bits: S."""
+    levels = np.array(bounds, np.uint64)
+    # "A bound q * 2^S + s says where a context begins: at symbol value s of class q."
+    begun = sorted({0, *(bound >> symbol_bits for bound in bounds)})
+    # "Let q be the highest class of a bound that is not above r, or 0 when there is none"
+    places = np.searchsorted(np.array(begun), classes, side="right") - 1
+    highest = np.array(begun, np.uint64)[places]
+    # "the number of bounds that are not above q * 2^S + e"
+    reached = (highest << np.uint64(symbol_bits)) + symbol_values
+    return np.searchsorted(levels, reached, side="right").astype(np.int64)
+
+
 def decode_numbers(
-    lanes: Lanes, symbol_values: U64, bounds: Sequence[int], tables: Sequence[Table]
+    lanes: Lanes,
+    symbol_values: U64,
+    classes: U8,
+    bounds: Sequence[int],
+    tables: Sequence[Table],
+    layout: Layout,
 ) -> U64:
     """Section 5.10: the number that is each coded value's second symbol, in arranged order.
 
-    lanes   as the first symbols left them
-    tables  one for each context
+    lanes    as the first symbols left them
+    classes  of the coded values: "the class r of its block"
+    tables   one for each context
     """
-    # "the number of bounds that are not above its symbol value"
-    levels = np.array(bounds, np.uint64)
-    contexts = (levels[None, :] <= symbol_values[:, None]).sum(axis=1).astype(np.int64)
+    contexts = contexts_of(symbol_values, classes, bounds, layout.symbol_bits)
     order = second_order(contexts)
     # "All of a block of 64 use one table: that of reference K + c, c the context of the block's
     # value 32 in second order." There are 64 lanes, so a block is a step.
