@@ -199,7 +199,12 @@ static void encode_reduced(const znl_kernels *kernels, const znl_layout *layout,
 {
     znl_encode_in_order(kernels, layout, &group->table, chunk, choice, &scratch->body,
                         &scratch->arranging);
-    if (chunk->method == ZNL_METHOD_ARRANGED) group->saved_nbytes += znl_saved_by_coding(chunk);
+    if (chunk->method == ZNL_METHOD_ARRANGED) {
+        group->saved_nbytes += znl_saved_by_coding(chunk);
+        return;
+    }
+    chunk->table_count = 1; /* what was promised did not come: plainly, then */
+    encode_by_groups(kernels, layout, &group, chunk, 1, scratch);
 }
 
 /* Whether chunk i of a call is coded with the table of its group and less bits than others. */
