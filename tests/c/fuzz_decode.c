@@ -110,11 +110,10 @@ static uint8_t *filled_scratch(uint8_t fill)
     memset(&scratch->second.contexts, fill, sizeof scratch->second.contexts);
     memset(scratch->second.blocks, fill, MAX_VALUES / ZNL_BLOCK_VALUES);
     for (int i = 0; i < 2; i++) {
-        znl_arranged_decode_scratch *arranged = &scratch->arranged[i];
-        memset(arranged->arrangement.parts, fill, 1024);
-        memset(arranged->arrangement.row_classes, fill, MAX_VALUES / 4);
-        memset(arranged->arrangement.column_classes, fill, MAX_VALUES);
-        memset(arranged->values, fill, 8 * MAX_VALUES);
+        memset(scratch->arrangements[i].parts, fill, 1024);
+        memset(scratch->arrangements[i].row_classes, fill, MAX_VALUES / 4);
+        memset(scratch->arrangements[i].column_classes, fill, MAX_VALUES);
+        memset(scratch->rooms[i], fill, 8 * MAX_VALUES);
     }
     return bytes;
 }
@@ -442,8 +441,10 @@ static void pick_second(tape *from, const znl_layout *layout, unsigned table_cou
     if (how < 64 || most == 0 || znl_second_kind(layout) == ZNL_NO_SECOND) return;
     second->kind = znl_second_kind(layout);
     for (second->context_count = 1; second->context_count < 1 + how % most;) {
-        bound += 1u + next_u8(from) % (layout->symbol_bits > 6 ? 64 : 4);
-        if (bound >> layout->symbol_bits) break;
+        const uint8_t step = next_u8(from);
+        bound += step & 3 ? 1u + (step >> 2) % (layout->symbol_bits > 6 ? 64 : 4)
+                          : (1u + step / 64) << layout->symbol_bits;
+        if (bound >> layout->symbol_bits >= table_count - (second->context_count + 1)) break;
         second->bounds[second->context_count++ - 1] = (uint16_t)bound;
     }
 }
@@ -638,6 +639,36 @@ static void round_trip_chosen(tape *from, fuzz_case *made)
     free(source);
 }
 
+/* Scales and narrow values from the input, and the scales that are found in what they make. */
+static void join_scaled(tape *from)
+{
+    const size_t count = 1 + next_u32(from) % 600;
+    const size_t scale_count = next_u8(from) & 1 ? 1 : 1 + next_u32(from) % count;
+    const size_t most = scale_count > 1 ? (count - 1) / (scale_count - 1) : count;
+    const size_t run = next_u8(from) & 1 ? 1 + next_u32(from) % most : most;
+    const int are_bytes = next_u8(from) & 1;
+    const size_t narrow_nbytes = count * (are_bytes ? 1 : 2);
+    uint8_t *scales = exactly(4 * scale_count), *narrow = exactly(narrow_nbytes);
+    uint8_t *out = exactly(4 * count), *again = exactly(4 * count);
+    uint8_t *halves = exactly(2 * count), *spans = exactly(scale_count);
+    for (size_t s = 0; s < scale_count; s++)
+        store_u32le(scales + 4 * s, next_u32(from) & (next_u8(from) < 250 ? 0x4fffffff : ~0u));
+    for (size_t i = 0; i < narrow_nbytes; i++) narrow[i] = next_u8(from);
+    const int64_t status = znl_join_scaled(scales, narrow, are_bytes, count, run, scale_count, out);
+    REQUIRE(status == ZNL_OK || status == ZNL_E_BAD_VALUE);
+    if (status == ZNL_OK && (run == 1 || run * scale_count == count) && count % scale_count == 0 &&
+        znl_split_scaled(out, count, run, scale_count, scales, halves, spans)) {
+        REQUIRE(znl_join_scaled(scales, halves, 0, count, run, scale_count, again) == ZNL_OK);
+        REQUIRE(memcmp(again, out, 4 * count) == 0);
+    }
+    free(spans);
+    free(halves);
+    free(again);
+    free(out);
+    free(narrow);
+    free(scales);
+}
+
 static void check_table(const uint8_t *in, size_t in_nbytes)
 {
     uint8_t *exact = exactly(in_nbytes);
@@ -654,6 +685,8 @@ static void pick_inner_way(tape *from, fuzz_case *made)
     const uint8_t way = next_u8(from);
     if (way == 254)
         round_trip_chosen(from, made);
+    else if (way >= 248)
+        join_scaled(from);
     else if (way & 1)
         round_trip_arranged(from, made);
     else if (way & 2)
