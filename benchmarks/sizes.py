@@ -111,6 +111,8 @@ def main() -> int:
     if not args.folder:
         parser.error("expected a folder, or --table FILE")
     paths = sorted(args.folder.glob("*.safetensors"))
+    if not paths:
+        parser.error(f"{args.folder}: expected .safetensors files, found none")
     results = {"machine": machine(), "rounds": ROUNDS, "files": [measure(path) for path in paths]}
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -147,8 +147,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="write all runs here as JSON")
     args = parser.parse_args()
     if importlib.util.find_spec(ZIPNN) is None:
-        print("skipped: zipnn is not installed here (pip install zipnn==0.5.4)")
-        return 0
+        parser.error("expected zipnn, which is not installed here: pip install zipnn==0.5.4")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     source = values_of(args.source)

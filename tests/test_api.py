@@ -644,3 +644,11 @@ def test_a_path_is_no_buffer(tmp_path: Path) -> None:
     for call in (znl.compress, znl.decompress):
         with pytest.raises(znl.UsageError, match="found a path: files are for compress_file"):
             call(str(tmp_path / "model.safetensors"))
+
+
+def test_a_tensor_is_told_how_to_go_in() -> None:
+    class Tensor:
+        def detach(self) -> None: ...
+
+    with pytest.raises(znl.UsageError, match=r"bytes-like.*; a tensor goes in as t\.numpy\(\)"):
+        znl.compress(Tensor())

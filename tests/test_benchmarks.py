@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from benchmarks import ratio, rivals, zipnn_speed
+from benchmarks import ratio, rivals, sizes, zipnn_speed
 from benchmarks.harness import Harness
 from benchmarks.kernels import WAYS, gaussian, kernel_table
 from benchmarks.rivals.__main__ import main as run_rival
@@ -64,13 +64,25 @@ def test_speeds_beside_zipnn_are_ranges_of_all_runs() -> None:
     assert last == f"| avx2 | 66.00 | {ranges} | {ranges} |"
 
 
-def test_without_zipnn_the_comparison_is_skipped(
+def test_without_zipnn_the_comparison_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr("sys.argv", ["zipnn_speed.py", "any.safetensors"])
-    assert zipnn_speed.main() == 0
-    assert "zipnn is not installed" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        zipnn_speed.main()
+    assert "expected zipnn, which is not installed here" in capsys.readouterr().err
+
+
+def test_without_files_no_results_are_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "sizes.json"
+    monkeypatch.setattr("sys.argv", ["sizes.py", str(tmp_path / "absent"), "--out", str(out)])
+    with pytest.raises(SystemExit, match="2"):
+        sizes.main()
+    assert "absent: expected .safetensors files, found none" in capsys.readouterr().err
+    assert not out.exists()
 
 
 @needs_compiler

@@ -283,6 +283,13 @@ def test_doctor_names_versions_and_instruction_set() -> None:
     assert all(name in text for name in found)
 
 
+def test_doctor_fails_for_a_number_of_threads_that_can_not_be() -> None:
+    assert json_lines(znl("doctor", "--json", ZIPNN_LIKE_THREADS="3"))[0]["threads"] == "3"
+    done = znl("doctor", ZIPNN_LIKE_THREADS="1000")
+    assert done.returncode == 1
+    assert "ZIPNN_LIKE_THREADS: expected 1 to 256, found 1000" in error_line(done)
+
+
 def test_doctor_fails_when_a_part_does_not_work() -> None:
     done = znl("doctor", ZIPNN_LIKE_ISA="mmx")
     assert done.returncode == 1

@@ -80,6 +80,19 @@ def test_links_are_copied_as_links_and_never_followed(tree: Path, tmp_path: Path
     assert not [name for name in names_in(out) if ".part" in name]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the right to make links")
+def test_links_to_inputs_can_be_copied_again(tree: Path, tmp_path: Path) -> None:
+    model = tree / "model.safetensors"
+    (tree / "absolute.safetensors").symlink_to(model)
+    out = tmp_path / "out"
+    before = model.read_bytes()
+    for _ in range(2):
+        done = znl("compress", "-f", "-r", tree, "-o", out)
+        assert done.returncode == 0, done.stderr
+    assert os.readlink(out / "absolute.safetensors") == str(model)
+    assert model.read_bytes() == before
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs pipes in the file system")
 def test_a_pipe_in_a_folder_fails_alone(tree: Path, tmp_path: Path) -> None:
     os.mkfifo(tree / "pipe")

@@ -28,6 +28,7 @@ def report() -> dict[str, str]:
         "platform": platform.platform(),
         "machine": platform.machine(),
         "usable cores": _usable_cores(),
+        "threads": _threads(),
         "instruction set": _isa(),
         "self test": _self_test(),
     }
@@ -49,14 +50,25 @@ def _usable_cores() -> str:
     return str(usable_cores())
 
 
+def _threads() -> str:
+    from .parallel import thread_count
+
+    try:
+        return str(thread_count(None))
+    except UsageError as error:
+        return f"{FAILED}: {error}"
+
+
 def _isa() -> str:
     """The instruction set in use; asking for it loads the compiled core."""
     try:
         from .native import isa_name
 
         return isa_name()
-    except (ImportError, UsageError) as error:
+    except ImportError as error:
         return f"{MISSING} ({error})"
+    except UsageError as error:
+        return f"{FAILED}: {error}"
 
 
 def _self_test() -> str:

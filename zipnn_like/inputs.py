@@ -172,7 +172,14 @@ def as_bytes_view(data: Buffer) -> memoryview:
             return memoryview(b"" if view.readonly else bytearray())
         return view.cast("B")
     except (TypeError, ValueError) as error:
-        raise UsageError(f"expected a C-contiguous buffer of bytes: {error}") from error
+        # Of torch, which is not imported for this.
+        hint = (
+            "; a tensor goes in as t.numpy(), in bfloat16 as t.view(torch.uint16).numpy() with "
+            'dtype="BF16"'
+            if hasattr(data, "detach")
+            else ""
+        )
+        raise UsageError(f"expected a C-contiguous buffer of bytes: {error}{hint}") from error
 
 
 def open_input(source: PathLike | IO[bytes]) -> Input:

@@ -119,7 +119,7 @@ def _plan_files(direction: Direction, files: list[str], output: str | None) -> P
 
 def _check_outputs(jobs: Iterable[Job]) -> None:
     """No two jobs write one file, and none writes what is also an input: not even with -f."""
-    inputs = {_identity(job.source): job.source for job in jobs if job.source != STREAM}
+    inputs = {_identity(job.source, job.action): job.source for job in jobs if job.source != STREAM}
     inputs.pop(None, None)
     sources: dict[str, str] = {}
     for job in jobs:
@@ -128,7 +128,7 @@ def _check_outputs(jobs: Iterable[Job]) -> None:
         other = sources.setdefault(os.path.normcase(os.path.abspath(job.target)), job.source)
         if other != job.source:
             raise UsageError(f"{job.target}: would be the output of both {other} and {job.source}")
-        if _identity(job.target) in inputs:
+        if _identity(job.target, job.action) in inputs:
             raise UsageError(f"{job.target}: is an input and can't be an output")
 
 
@@ -141,10 +141,13 @@ def _check_removable(jobs: Iterable[Job]) -> None:
             raise UsageError(f"{job.target}: is no file, so --rm can't compare what was written")
 
 
-def _identity(path: str) -> tuple[int, int] | None:
-    """Device and number of a file, the same under all its names; None if there is none."""
+def _identity(path: str, action: Action) -> tuple[int, int] | None:
+    """Device and number of a file, the same under all its names; None if there is none.
+
+    A link that is copied is a file of its own: what it points to is neither read nor written.
+    """
     try:
-        status = os.stat(path)
+        status = os.stat(path, follow_symlinks=action is not Action.LINK)
     except OSError:
         return None
     return status.st_dev, status.st_ino
